@@ -1,0 +1,1 @@
+"""A self-hosted runner for GitHub Actions: every job in its own microVM."""

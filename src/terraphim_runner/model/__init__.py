@@ -1,0 +1,1 @@
+"""The vocabulary that every floor shares: plain values, standard library only, no I/O."""

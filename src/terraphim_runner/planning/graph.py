@@ -1,0 +1,113 @@
+"""What planning decides: the contract between the pure planner and those who carry its decisions out.
+
+A run is planned lazily. Whoever drives it (a transaction of the engine, or the loop of the local command) keeps a
+``RunSnapshot`` in its own form, calls ``advance(workflow, snapshot)`` after every change, carries out the decisions,
+and calls again until there are none. ``advance`` is pure and idempotent: the same snapshot gives the same decisions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from terraphim_runner.model.ids import JobKey, LegKey
+from terraphim_runner.model.source import Diagnostic
+from terraphim_runner.model.states import Conclusion, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLeg:
+    """One leg of a job, its job-level expressions evaluated. JSON-able by ``to_json``/``leg_from_json``."""
+
+    key: LegKey
+    job: JobKey
+    name: str
+    """As GitHub names it: ``build (linux, 3.12)``."""
+    labels: tuple[str, ...]
+    matrix: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+    """The ``strategy`` context: fail-fast, job-index, job-total, max-parallel."""
+    timeout_minutes: float
+    continue_on_error: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSnapshot:
+    """How a planned leg stands. ``finished_order`` counts completions in the run, for outputs of matrix legs."""
+
+    leg: PlannedLeg
+    status: Status
+    conclusion: Conclusion | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    finished_order: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSnapshot:
+    """A job that was expanded into legs, or skipped (then it has none and ``skipped`` is true)."""
+
+    legs: tuple[LegSnapshot, ...] = ()
+    skipped: bool = False
+    failed: bool = False
+    """Its expansion failed (``Reject``); it counts as a failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSnapshot:
+    """How a run stands. ``jobs`` holds those that were expanded, skipped or rejected; a job not in it is not planned yet.
+
+    ``contexts`` are the run-wide ones as plain JSON values: ``github``, ``vars``, ``inputs``.
+    """
+
+    contexts: Mapping[str, Any]
+    jobs: Mapping[JobKey, JobSnapshot] = field(default_factory=dict[JobKey, JobSnapshot])
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expand:
+    """Record these legs, each in state ``waiting``. An empty tuple: the matrix excludes everything."""
+
+    job: JobKey
+    legs: tuple[PlannedLeg, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """Record the job as skipped; ``reason`` is for people: which need, or which ``if``."""
+
+    job: JobKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Record the job as failed without having run: its job-level expressions do not evaluate."""
+
+    job: JobKey
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Put a waiting leg into the queue. ``needs`` is the context its job will see."""
+
+    leg: LegKey
+    needs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelLeg:
+    """Cancel a leg that is not completed: ``reason`` is fail-fast or the run's cancellation."""
+
+    leg: LegKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Nothing is left to do: record the run's conclusion. Always the only decision."""
+
+    conclusion: Conclusion
+
+
+Decision = Expand | Skip | Reject | Start | CancelLeg | Finish
