@@ -104,6 +104,14 @@ class Session(Protocol):
         """One line for reports: provider, image, and the walls that are missing, if any."""
         ...
 
+    @property
+    def home(self) -> str:
+        """The directory, absolute and owned by the user, below which all of the runner's files live.
+
+        ``/home/runner`` in a VM; a fresh temporary directory when there is no VM. Derive every path from it.
+        """
+        ...
+
     def exec(self, command: Command, output: OutputSink) -> AbstractAsyncContextManager[Process]:
         """Start a command. On leaving the context its process group is killed if it still runs."""
         ...
