@@ -113,7 +113,10 @@ class Session(Protocol):
         ...
 
     def exec(self, command: Command, output: OutputSink) -> AbstractAsyncContextManager[Process]:
-        """Start a command. On leaving the context its process group is killed if it still runs."""
+        """Start a command. On leaving the context its process group is killed if it still runs.
+
+        Entering raises ``CommandStartError`` when it cannot be started.
+        """
         ...
 
     async def write_files(self, files: Sequence[GuestFile]) -> None: ...
@@ -127,6 +130,13 @@ class Session(Protocol):
         ...
 
     async def stats(self) -> SessionStats: ...
+
+
+class CommandStartError(Exception):
+    """The command could not be started inside the machine: no such program, directory or user. The text says which.
+
+    The machine itself is fine; it is the step that fails.
+    """
 
 
 class FileTooLargeError(Exception):
