@@ -139,6 +139,14 @@ class CommandStartError(Exception):
     """
 
 
+class RefusedError(Exception):
+    """The machine is well, but what was asked of it cannot be done there.
+
+    No such directory, program or user, no permission, a full disk, an archive that reaches outside. Raised by
+    ``Process.wait`` (the command could not be started), ``write_files``, ``read_file`` and ``unpack``. A step's failure.
+    """
+
+
 class FileTooLargeError(Exception):
     """A file in the guest is larger than the caller allows."""
 
