@@ -3,6 +3,9 @@
 A run is planned lazily. Whoever drives it (a transaction of the engine, or the loop of the local command) keeps a
 ``RunSnapshot`` in its own form, calls ``advance(workflow, snapshot)`` after every change, carries out the decisions,
 and calls again until there are none. ``advance`` is pure and idempotent: the same snapshot gives the same decisions.
+
+A driver that cannot complete a cancelled leg at once (it runs on some host) records that it asked: ``cancelling``.
+Without the mark ``advance`` says ``CancelLeg`` again each time, which is harmless but never ends a "call again" loop.
 """
 
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ from terraphim_runner.model.states import Conclusion, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedLeg:
-    """One leg of a job, its job-level expressions evaluated. JSON-able by ``to_json``/``leg_from_json``."""
+    """One leg of a job, its job-level expressions evaluated. ``codec.leg_to_json`` and ``leg_from_json`` store it."""
 
     key: LegKey
     job: JobKey
@@ -39,6 +42,8 @@ class LegSnapshot:
     conclusion: Conclusion | None = None
     outputs: Mapping[str, str] = field(default_factory=dict[str, str])
     finished_order: int = 0
+    cancelling: bool = False
+    """``CancelLeg`` was carried out already and the leg is on its way out; ``advance`` does not repeat itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ class JobSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSnapshot:
-    """How a run stands. ``jobs`` holds those that were expanded, skipped or rejected; a job not in it is not planned yet.
+    """How a run stands. ``jobs`` holds those that were expanded, skipped or rejected; others are not planned yet.
 
     ``contexts`` are the run-wide ones as plain JSON values: ``github``, ``vars``, ``inputs``.
     """
