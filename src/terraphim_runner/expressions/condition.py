@@ -1,0 +1,43 @@
+"""``if:`` conditions, and what GitHub adds to them unasked."""
+
+from terraphim_runner.expressions.availability import STATUS_FUNCTIONS, Availability
+from terraphim_runner.expressions.errors import ExpressionError
+from terraphim_runner.expressions.parser import MAX_DEPTH, parse
+from terraphim_runner.expressions.template import OPENING, split
+from terraphim_runner.expressions.tree import And, Call, Expression, Literal, Node, children, walk
+
+
+def parse_condition(text: str, *, allowed: Availability) -> Expression:
+    """Return the condition with ``success() && (…)`` around it, unless it calls a status function itself.
+
+    Nothing is added where ``success`` is not available. ``${{ }}`` around the whole may be left out; any text beside
+    it, blanks included, makes the condition a text and so always true, as with GitHub. Raises ``ExpressionError``.
+    """
+    if OPENING not in text:
+        parsed = parse(text, allowed=allowed)
+        root, offset = parsed.root, 0
+    else:
+        root, offset = _root(split(text, allowed=allowed))
+    if "success" in allowed.functions and not calls_status_function(root):
+        operands = root.operands if isinstance(root, And) else (root,)
+        root = And((Call("success", (), 0), *operands), 0)
+    return Expression(source=text, root=root, offset=offset)
+
+
+def calls_status_function(node: Node) -> bool:
+    """Tell whether the tree calls ``success``, ``failure``, ``cancelled`` or ``always``."""
+    return any(isinstance(item, Call) and item.function in STATUS_FUNCTIONS for item in walk(node))
+
+
+def _root(parts: tuple[str | Expression, ...]) -> tuple[Node, int]:
+    if len(parts) == 1 and isinstance(parts[0], Expression):
+        return parts[0].root, parts[0].offset
+    pieces: list[str] = []
+    arguments: list[Node] = []
+    for part in parts:
+        if isinstance(part, Expression):
+            pieces.append(f"{{{len(arguments)}}}")
+            arguments.append(part.root)
+        else:
+            pieces.append(part.replace("{", "{{").replace("}", "}}"))
+    return Call("format", (Literal("".join(pieces), 0), *arguments), 0), 0

@@ -1,0 +1,109 @@
+"""Text to tokens. A number is whatever runs on to the next boundary, so ``1a`` is one bad token and not two good ones."""
+
+import re
+from collections.abc import Mapping
+from math import isnan
+from typing import Final, NamedTuple
+
+from terraphim_runner.expressions.coercion import WHITESPACE, parse_number
+from terraphim_runner.expressions.errors import ExpressionError
+
+MAX_LENGTH: Final = 21_000
+"""How many characters an expression may have: GitHub's limit."""
+
+NAME: Final = "name"
+STRING: Final = "string"
+NUMBER: Final = "number"
+END: Final = "end"
+
+
+class Token(NamedTuple):
+    """``kind`` is one of the constants above, or the operator or bracket itself; ``value`` is what a literal means."""
+
+    kind: str
+    text: str
+    offset: int
+    value: str | float = ""
+
+    def __str__(self) -> str:
+        if self.kind == END:
+            return "the end of the expression"
+        return repr(self.text) if len(self.text) <= 60 else f"{self.text[:60]!r}…"
+
+
+_RUN: Final = rf"[^{WHITESPACE}()\[\],!<>=&|]*+"
+_TOKEN: Final = re.compile(
+    rf"[{WHITESPACE}]*+(?:"
+    r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*+)"
+    r"|(?P<string>'(?:[^']|'')*+')"
+    rf"|(?P<number>[0-9+-]{_RUN})"
+    r"|(?P<symbol>==|!=|<=|>=|&&|\|\||[()\[\],.*!<>])"
+    r"|(?P<end>\Z))"
+)
+_RUN_ON: Final = re.compile(_RUN)
+_WORD: Final = re.compile(rf"[^{WHITESPACE}()\[\],.!<>=&|']++|.", re.DOTALL)
+
+_BEFORE_VALUE: Final = frozenset({"", ",", "(", "[", "!", "==", "!=", "<", "<=", ">", ">=", "&&", "||"})
+"""After these (or at the beginning) a point begins a number such as ``.5``; elsewhere it asks for a property."""
+
+_ADVICE: Final[Mapping[str, str]] = {
+    "=": "'=='",
+    "&": "'&&'",
+    "|": "'||'",
+    '"': "text in single quotes ('…')",
+    "'": "a closing quote (' inside of text is written '')",
+    "$": "the expression without '${{'",
+}
+
+
+def tokenize(text: str) -> list[Token]:
+    """Return the tokens, the last of kind ``END``. Raises ``ExpressionError``."""
+    if len(text) > MAX_LENGTH:
+        message = f"found an expression of {len(text)} characters, expected at most {MAX_LENGTH}: split it up"
+        raise ExpressionError(message, offset=0, length=len(text))
+    tokens: list[Token] = []
+    match_at = _TOKEN.match
+    position = 0
+    before = ""
+    while True:
+        match = match_at(text, position)
+        if match is None or match.lastgroup is None:
+            raise _mistake(text, position)
+        kind = match.lastgroup
+        offset, position = match.span(kind)
+        written = match[kind]
+        if kind == NAME or kind == END:
+            token = Token(kind, written, offset)
+        elif kind == STRING:
+            token = Token(kind, written, offset, written[1:-1].replace("''", "'"))
+        elif kind == NUMBER:
+            token = _number(written, offset)
+        elif written == "." and before in _BEFORE_VALUE:
+            position = offset + len(_RUN_ON.match(text, offset)[0])
+            token = _number(text[offset:position], offset)
+        else:
+            token = Token(written, written, offset)
+        tokens.append(token)
+        before = token.kind
+        if kind == END:
+            return tokens
+
+
+def _number(written: str, offset: int) -> Token:
+    token = Token(NUMBER, written, offset, parse_number(written))
+    if isnan(token.value):
+        raise ExpressionError(f"found {token}, expected a value", offset=offset, length=len(written))
+    return token
+
+
+def _mistake(text: str, position: int) -> ExpressionError:
+    offset = len(text) - len(text[position:].lstrip(WHITESPACE))
+    word = _WORD.match(text, offset)
+    found = word[0] if word else ""
+    if found == "'":
+        message = (
+            f"found text that begins with a quote at character {offset + 1} and does not end, expected {_ADVICE[found]}"
+        )
+        return ExpressionError(message, offset=offset, length=len(text) - offset)
+    advice = _ADVICE.get(found[:1], "an operator, a name, a number or text in single quotes")
+    return ExpressionError(f"found {found[:60]!r}, expected {advice}", offset=offset, length=max(1, len(found)))

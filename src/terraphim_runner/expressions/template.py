@@ -1,0 +1,135 @@
+"""Text with ``${{ }}`` in it, and the trees of such text that a workflow file is made of.
+
+Parsed once, evaluated many times, each time in one pass: what an expression inserts is never looked at again.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from terraphim_runner.expressions.availability import Availability
+from terraphim_runner.expressions.budget import ITEM_BYTES, Budget
+from terraphim_runner.expressions.coercion import WHITESPACE, to_string
+from terraphim_runner.expressions.errors import ExpressionError
+from terraphim_runner.expressions.evaluation import Scope, evaluate
+from terraphim_runner.expressions.parser import parse
+from terraphim_runner.expressions.tree import Expression
+from terraphim_runner.expressions.values import Array, Object, Value
+from terraphim_runner.model.source import Span
+
+OPENING: Final = "${{"
+_BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*+)\}\}")
+"""An expression and its end; a ``}}`` inside of quoted text is not the end."""
+
+Part = None | bool | float | str | Expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """Literals and expressions in turn. A single part keeps its own kind; several make a text.
+
+    An ``Expression.offset`` counts characters in ``source``.
+    """
+
+    parts: tuple[Part, ...]
+    span: Span
+    source: str
+
+    @classmethod
+    def literal(cls, value: None | bool | float | str, span: Span, source: str | None = None) -> "Template":
+        """Return the template of a scalar without expressions; an ``int`` becomes the number it is."""
+        part = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        return cls(parts=(part,), span=span, source=to_string(part) if source is None else source)
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether the value is known without a scope."""
+        return not any(isinstance(part, Expression) for part in self.parts)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+
+TemplateTree = Template | tuple["TemplateTree", ...] | Mapping[str, "TemplateTree"]
+"""A YAML value whose scalars are templates."""
+
+
+def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
+    """Return the literal texts and the expressions of a text, in order, without empty texts.
+
+    Raises ``ExpressionError`` with the offset in the text: a bad expression, an empty one, one without ``}}``.
+    """
+    parts: list[str | Expression] = []
+    position = 0
+    while (start := text.find(OPENING, position)) >= 0:
+        if start > position:
+            parts.append(text[position:start])
+        begin = start + len(OPENING)
+        body = _BODY.match(text, begin)
+        if body is None:
+            message = "found '${{' without its end, expected '}}' outside of quoted text"
+            raise ExpressionError(message, offset=start, length=len(OPENING))
+        parts.append(_expression(body[1], begin, allowed))
+        position = body.end()
+    if position < len(text) or not parts:
+        parts.append(text[position:])
+    return tuple(parts)
+
+
+def _expression(body: str, begin: int, allowed: Availability) -> Expression:
+    source = body.strip(WHITESPACE)
+    offset = begin + len(body) - len(body.lstrip(WHITESPACE))
+    if not source:
+        message = "found an empty expression '${{ }}', expected a value inside"
+        raise ExpressionError(message, offset=begin - len(OPENING), length=len(body) + len(OPENING) + 2)
+    try:
+        root = parse(source, allowed=allowed).root
+    except ExpressionError as error:
+        raise ExpressionError(error.message, offset=offset + error.offset, length=error.length) from None
+    return Expression(source=source, root=root, offset=offset)
+
+
+def parse_template(text: str, *, allowed: Availability, span: Span) -> Template:
+    """Return the template of a text, of one literal when it has no ``${{``. Raises ``ExpressionError`` as ``split``."""
+    parts = split(text, allowed=allowed) if OPENING in text else (text,)
+    return Template(parts=parts, span=span, source=text)
+
+
+def resolve(template: Template, scope: Scope, *, budget: Budget | None = None) -> Value:
+    """Return the value: of a single part as it is, else the parts' texts in a row. Raises ``EvaluationError``."""
+    first, *others = template.parts
+    if not others and not isinstance(first, Expression):
+        return first
+    budget = budget or Budget()
+    if not others and isinstance(first, Expression):
+        return evaluate(first, scope, budget=budget)
+    texts: list[str] = []
+    for part in template.parts:
+        text = to_string(evaluate(part, scope, budget=budget) if isinstance(part, Expression) else part)
+        budget.make(len(text))
+        texts.append(text)
+    return "".join(texts)
+
+
+def render(template: Template, scope: Scope) -> str:
+    """Return ``resolve``'s value as text. Raises ``EvaluationError``."""
+    return to_string(resolve(template, scope))
+
+
+def evaluate_tree(tree: TemplateTree, scope: Scope) -> Value:
+    """Return the tree's value, under one budget for all of it; a sequence becomes an array, a mapping an object.
+
+    Recursive: whoever builds the tree bounds its depth.
+    """
+    return _evaluate_tree(tree, scope, Budget())
+
+
+def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
+    if isinstance(tree, Template):
+        return resolve(tree, scope, budget=budget)
+    budget.make(ITEM_BYTES * len(tree))
+    if isinstance(tree, Mapping):
+        return Object({key: _evaluate_tree(item, scope, budget) for key, item in tree.items()})
+    return Array([_evaluate_tree(item, scope, budget) for item in tree])
