@@ -1,0 +1,2 @@
+def describe(name: str) -> str:
+    return f"a recipe for {name}"

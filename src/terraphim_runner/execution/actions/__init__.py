@@ -1,0 +1,1 @@
+"""Actions: what ``uses:`` names. Each module runs one kind."""

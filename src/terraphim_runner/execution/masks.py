@@ -1,0 +1,111 @@
+"""Masking on the host: nothing leaves a job before every known secret in it became ``***``.
+
+The guest is not trusted with this: it may print what it wants, and what it prints passes here.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from terraphim_runner.model.secret import MASK
+
+_SHORTEST_DERIVED = 6
+"""An encoded form shorter than this is not masked: it would blank out ordinary text."""
+
+
+class Masks:
+    """A growing set of values to hide. Adding is idempotent; at most ``limit`` values are kept."""
+
+    def __init__(self, *, limit: int = 5_000) -> None:
+        self._limit = limit
+        self._values: set[str] = set()
+        self._ordered: tuple[str, ...] = ()
+
+    def add(self, value: str) -> bool:
+        """Hide a value, each of its lines, and the forms in which tools commonly print it.
+
+        Returns False when the limit is reached and the value cannot be hidden: the caller has to fail the step then.
+        """
+        wanted = {form for form in _forms(value) if form not in self._values}
+        if len(self._values) + len(wanted) > self._limit:
+            return False
+        if wanted:
+            self._values |= wanted
+            self._ordered = tuple(sorted(self._values, key=lambda item: (-len(item), item)))
+        return True
+
+    @property
+    def longest(self) -> int:
+        """The length of the longest hidden value, in characters; 0 without any."""
+        return len(self._ordered[0]) if self._ordered else 0
+
+    def hides(self, text: str) -> bool:
+        """Tell whether the text holds anything that would be masked."""
+        return any(value in text for value in self._ordered)
+
+    def apply(self, text: str) -> str:
+        """Return the text with every hidden value replaced by ``***``; overlapping and touching ones share one."""
+        spans = self._spans(text)
+        if not spans:
+            return text
+        parts: list[str] = []
+        position = 0
+        for start, end in spans:
+            parts += [text[position:start], MASK]
+            position = end
+        return "".join([*parts, text[position:]])
+
+    def cut(self, text: str) -> int:
+        """Return where an endless line may be cut so that no secret is torn: everything before it can be shown.
+
+        What follows the cut must be kept and shown with what comes next.
+        """
+        position = max(0, len(text) - max(0, self.longest - 1))
+        for start, end in self._spans(text):
+            if start < position < end:
+                return start
+        return position
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for value in self._ordered:
+            start = text.find(value)
+            while start >= 0:
+                found.append((start, start + len(value)))
+                start = text.find(value, start + 1)
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
+
+def _forms(value: str) -> Iterator[str]:
+    for part in (value, *value.splitlines()):
+        plain = part.strip("\r\n")
+        if not plain.strip():
+            continue
+        yield plain
+        if plain != plain.strip():
+            yield plain.strip()
+        for derived in _derived(plain):
+            if derived != plain and len(derived) >= _SHORTEST_DERIVED:
+                yield derived
+
+
+def _derived(value: str) -> Iterator[str]:
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield quote(value, safe="")
+    yield quote(value)
+    raw = value.encode("utf-8", "surrogateescape")
+    for shift in range(3):
+        # Base64 of "user:secret" holds the secret at one of three alignments; only the characters that
+        # depend on the secret alone are stable, so the edges are cut off.
+        encoded = base64.b64encode(b"\0" * shift + raw).decode()
+        head = (0, 2, 3)[shift]
+        tail = (0, -3, -2)[(shift + len(raw)) % 3]
+        yield encoded[head : len(encoded) + tail]

@@ -1,0 +1,21 @@
+"""What the action of a step came to, before the step's own rules are applied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from terraphim_runner.model.states import Conclusion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """``conclusion`` is success, failure or cancelled. ``error`` says why where an exit code does not."""
+
+    conclusion: Conclusion
+    exit_code: int | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    summary: str = ""
+    error: str | None = None
+
+
+class StepFailure(Exception):  # noqa: N818 - a result on its way up, not trouble of ours
+    """The step fails with this text, which may hold secrets: mask it before showing it."""

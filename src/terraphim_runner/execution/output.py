@@ -1,0 +1,246 @@
+"""A step's output: bytes become masked lines, and workflow commands among them take effect.
+
+Works line by line with bounded memory, whatever the guest sends. Masks come first: no line, annotation or property
+leaves here before they were applied.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from terraphim_runner.execution.commands import WorkflowCommand, is_resume, parse_command
+from terraphim_runner.execution.masks import Masks
+from terraphim_runner.execution.request import JobLimits
+from terraphim_runner.model.job import Annotation, AnnotationLevel, LogKind, LogLine
+from terraphim_runner.ports import Clock, Stream
+
+_UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
+_LEVELS = {
+    "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
+    "warning": (AnnotationLevel.WARNING, LogKind.WARNING),
+    "error": (AnnotationLevel.FAILURE, LogKind.ERROR),
+}
+
+
+class LineAssembler:
+    """Turns chunks of one stream into lines. A line over the limit is cut where no secret is torn."""
+
+    def __init__(self, masks: Masks, *, limit_bytes: int) -> None:
+        self._masks = masks
+        self._limit = limit_bytes
+        self._pending = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that are complete now, without their ends."""
+        lines: list[str] = []
+        pieces = (self._pending + data).split(b"\n")
+        self._pending = pieces.pop()
+        lines = [_decode(piece) for piece in pieces]
+        while len(self._pending) > self._limit:
+            text = _decode(self._pending)
+            cut = self._masks.cut(text)
+            if cut <= 0:
+                # One secret that is longer than the limit: show it masked rather than hold it for ever.
+                cut = len(text)
+            lines.append(text[:cut])
+            self._pending = text[cut:].encode("utf-8", "surrogateescape")
+        return lines
+
+    def finish(self) -> list[str]:
+        """Return the last line if it had no end."""
+        rest, self._pending = self._pending, b""
+        return [_decode(rest)] if rest else []
+
+
+def _decode(data: bytes) -> str:
+    return data.removesuffix(b"\r").decode("utf-8", "replace")
+
+
+@dataclass(slots=True)
+class LogBudget:
+    """How much a job may still log. One per job."""
+
+    left_bytes: int
+    notice_given: bool = False
+
+
+@dataclass(slots=True)
+class StepOutput:
+    """What the workflow commands of one step asked for, besides what was logged."""
+
+    outputs: dict[str, str] = field(default_factory=dict[str, str])
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    paths: list[str] = field(default_factory=list[str])
+    annotations: list[Annotation] = field(default_factory=list[Annotation])
+    errors: list[str] = field(default_factory=list[str])
+    """Commands that fail the step although its program succeeded."""
+
+
+class OutputProcessor:
+    """Processes one step's lines. Not for concurrent use: the caller feeds chunks one after another."""
+
+    def __init__(
+        self, *, step: int, masks: Masks, clock: Clock, limits: JobLimits, budget: LogBudget, debug: bool, unsecure: bool
+    ) -> None:
+        self.result = StepOutput()
+        self._step = step
+        self._masks = masks
+        self._clock = clock
+        self._limits = limits
+        self._budget = budget
+        self._debug = debug
+        self._unsecure = unsecure
+        self._echo = debug
+        self._stop_token: str | None = None
+        self._streams = {
+            stream: LineAssembler(masks, limit_bytes=limits.line_bytes) for stream in (Stream.STDOUT, Stream.STDERR)
+        }
+        self._counts = dict.fromkeys(AnnotationLevel, 0)
+        self._handlers: dict[str, Callable[[WorkflowCommand], list[LogLine]]] = {
+            "add-mask": self._add_mask,
+            "add-matcher": self._unsupported,
+            "remove-matcher": self._unsupported,
+            "add-path": self._add_path,
+            "set-env": self._set_env,
+            "debug": self._debug_line,
+            "echo": self._set_echo,
+            "group": lambda command: [self._line(LogKind.GROUP, command.data)],
+            "endgroup": lambda command: [self._line(LogKind.ENDGROUP, command.data)],
+            "notice": self._annotate,
+            "warning": self._annotate,
+            "error": self._annotate,
+            "save-state": self._save_state,
+            "set-output": self._set_output,
+            "stop-commands": self._stop,
+        }
+
+    def feed(self, stream: Stream, data: bytes) -> list[LogLine]:
+        """Return the log lines that this chunk completes."""
+        return [made for line in self._streams[stream].feed(data) for made in self.process(line)]
+
+    def finish(self) -> list[LogLine]:
+        """Return what an unfinished last line of either stream makes."""
+        return [made for stream in self._streams.values() for line in stream.finish() for made in self.process(line)]
+
+    def process(self, line: str) -> list[LogLine]:
+        """Return what one line of output makes: itself masked, or the effect of the command on it."""
+        if self._stop_token is not None:
+            if is_resume(line, self._stop_token):
+                self._stop_token = None
+                return []
+            return self._logged([self._line(LogKind.OUTPUT, line)])
+        command = parse_command(line)
+        if command is None:
+            return self._logged([self._line(LogKind.OUTPUT, line)])
+        lines = self._handlers[command.name](command)
+        if self._echo and command.name not in {"add-mask", "debug", "group", "endgroup", *_LEVELS}:
+            lines = [self._line(LogKind.OUTPUT, line), *lines]
+        return self._logged(lines)
+
+    def say(self, kind: LogKind, text: str) -> list[LogLine]:
+        """Return the runner's own words as masked lines, within the same budget."""
+        return self._logged([self._line(kind, part) for part in text.splitlines() or [""]])
+
+    def _line(self, kind: LogKind, text: str) -> LogLine:
+        return LogLine(at=self._clock.now(), step=self._step, text=self._masks.apply(text), kind=kind)
+
+    def _logged(self, lines: list[LogLine]) -> list[LogLine]:
+        kept: list[LogLine] = []
+        for line in lines:
+            # UTF-8 needs at most three bytes for each code unit counted here, and the record some more.
+            self._budget.left_bytes -= len(line.text) + 64
+            if self._budget.left_bytes >= 0:
+                kept.append(line)
+            elif not self._budget.notice_given:
+                self._budget.notice_given = True
+                text = f"the job's log reached its limit of {self._limits.log_bytes} bytes; what follows is dropped"
+                kept.append(self._line(LogKind.WARNING, text))
+        return kept
+
+    def _fail(self, reason: str) -> list[LogLine]:
+        self.result.errors.append(self._masks.apply(reason))
+        return [self._line(LogKind.ERROR, reason)]
+
+    def _add_mask(self, command: WorkflowCommand) -> list[LogLine]:
+        if not command.data.strip():
+            return [self._line(LogKind.WARNING, "can't add an empty mask: add-mask needs a value")]
+        if not self._masks.add(command.data):
+            return self._fail(f"found more than {self._limits.masks} masks in one job; a value could not be hidden")
+        return []
+
+    def _annotate(self, command: WorkflowCommand) -> list[LogLine]:
+        level, kind = _LEVELS[command.name]
+        lines = [self._line(kind, part) for part in command.data.splitlines() or [""]]
+        if self._counts[level] < self._limits.annotations_per_level_and_step:
+            self._counts[level] += 1
+            self.result.annotations.append(self._annotation(level, command))
+        return lines
+
+    def _annotation(self, level: AnnotationLevel, command: WorkflowCommand) -> Annotation:
+        title, file = command.property("title"), command.property("file")
+        line = _number(command.property("line"))
+        return Annotation(
+            level=level,
+            message=self._masks.apply(command.data),
+            step=self._step,
+            title=self._masks.apply(title) if title else None,
+            file=self._masks.apply(file) if file else None,
+            line=line,
+            end_line=_number(command.property("endline")) or line,
+            column=_number(command.property("col")),
+            end_column=_number(command.property("endcolumn")),
+        )
+
+    def _debug_line(self, command: WorkflowCommand) -> list[LogLine]:
+        return [self._line(LogKind.DEBUG, command.data)] if self._debug else []
+
+    def _set_echo(self, command: WorkflowCommand) -> list[LogLine]:
+        wanted = command.data.strip().lower()
+        if wanted not in {"on", "off"}:
+            return self._fail(f"found ::echo::{command.data}, expected 'on' or 'off'")
+        self._echo = wanted == "on"
+        return []
+
+    def _stop(self, command: WorkflowCommand) -> list[LogLine]:
+        if not command.data.strip() or parse_command(f"::{command.data.strip()}::") is not None:
+            return self._fail("found ::stop-commands:: with a token that is empty or a command's name; use a random one")
+        self._stop_token = command.data.strip()
+        return []
+
+    def _set_output(self, command: WorkflowCommand) -> list[LogLine]:
+        name = command.property("name")
+        if name is None:
+            return self._fail("found ::set-output without a name, expected ::set-output name=NAME::VALUE")
+        self.result.outputs[name] = command.data
+        return [self._deprecated("set-output", "GITHUB_OUTPUT")]
+
+    def _save_state(self, command: WorkflowCommand) -> list[LogLine]:
+        # State is read by an action's post step; a run: step has none, on GitHub either.
+        return [self._deprecated(command.name, "GITHUB_STATE")]
+
+    def _deprecated(self, name: str, instead: str) -> LogLine:
+        return self._line(LogKind.WARNING, f"the `{name}` command is deprecated; write to ${instead} instead")
+
+    def _set_env(self, command: WorkflowCommand) -> list[LogLine]:
+        name = command.property("name")
+        if not self._unsecure:
+            return self._disabled("set-env", "GITHUB_ENV")
+        if name is None:
+            return self._fail("found ::set-env without a name, expected ::set-env name=NAME::VALUE")
+        self.result.environment[name] = command.data
+        return []
+
+    def _add_path(self, command: WorkflowCommand) -> list[LogLine]:
+        if not self._unsecure:
+            return self._disabled("add-path", "GITHUB_PATH")
+        self.result.paths.append(command.data)
+        return []
+
+    def _disabled(self, name: str, instead: str) -> list[LogLine]:
+        return self._fail(f"the `{name}` command is disabled; write to ${instead} instead, or set {_UNSECURE}")
+
+    def _unsupported(self, command: WorkflowCommand) -> list[LogLine]:
+        return [self._line(LogKind.WARNING, f"the `{command.name}` command is not supported yet; it had no effect")]
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None

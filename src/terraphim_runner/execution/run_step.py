@@ -1,0 +1,207 @@
+"""A ``run:`` step: a script, its shell, its environment files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+
+from terraphim_runner.execution.cancellation import Cancellation
+from terraphim_runner.execution.environment_files import FileCommand, FileCommandError, decode, parse_pairs, parse_paths
+from terraphim_runner.execution.frame import JobFrame
+from terraphim_runner.execution.outcome import Outcome, StepFailure
+from terraphim_runner.execution.output import OutputProcessor, StepOutput
+from terraphim_runner.execution.shells import Shell, ShellError, find_shell, prepare_script
+from terraphim_runner.model.job import LogKind
+from terraphim_runner.model.states import Conclusion
+from terraphim_runner.ports import (
+    Command,
+    CommandStartError,
+    Exit,
+    FileTooLargeError,
+    GuestFile,
+    Process,
+    Stream,
+)
+
+_SIGINT, _SIGTERM, _SIGKILL = 2, 15, 9
+_FORBIDDEN_IN_ENV = "NODE_OPTIONS"
+_RESERVED_PREFIXES = ("GITHUB_", "RUNNER_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A ``run:`` step with everything evaluated. ``environment`` is what the step's own ``env:`` context holds."""
+
+    number: int
+    text: str
+    shell: str | None
+    working_directory: str
+    environment: Mapping[str, str]
+    action: str
+    """``GITHUB_ACTION``."""
+
+
+async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -> Outcome:
+    """Run the script to its end, or to the end of its graces once ``interrupt`` is requested.
+
+    What the step wrote to its environment files takes effect whether it failed or not. Raises ``StepFailure`` and, when
+    the machine is gone, ``InfrastructureError``.
+    """
+    try:
+        shell = find_shell(script.shell)
+    except ShellError as error:
+        raise StepFailure(str(error)) from None
+    files = _StepFiles(frame, script.number)
+    path = f"{frame.layout.temp}/step-{script.number}{shell.suffix}"
+    content = prepare_script(script.text, shell)
+    await frame.session.write_files([GuestFile(path=path, content=content, mode=0o755), *files.empty()])
+    output = frame.output(script.number, dict(script.environment))
+    await _announce(frame, script, shell, output)
+    command = Command(
+        argv=shell.argv(path),
+        env=_process_environment(frame, script, files),
+        cwd=frame.layout.inside_workspace(script.working_directory),
+    )
+    ended = await _run(frame, command, output, interrupt)
+    outputs, summary = await _apply(frame, script.number, files, output.result)
+    errors = output.result.errors
+    if interrupt.requested:
+        return Outcome(
+            conclusion=Conclusion.CANCELLED, exit_code=ended.status, outputs=outputs, summary=summary, error=interrupt.reason
+        )
+    if not ended.ok:
+        how = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
+        await frame.log(output.say(LogKind.ERROR, f"Process completed with {how}."))
+    return Outcome(
+        conclusion=Conclusion.SUCCESS if ended.ok and not errors else Conclusion.FAILURE,
+        exit_code=ended.status,
+        outputs=outputs,
+        summary=summary,
+        error="; ".join(errors) or None,
+    )
+
+
+class _StepFiles:
+    """The environment files of one step, fresh for each so that steps cannot read one another's."""
+
+    def __init__(self, frame: JobFrame, number: int) -> None:
+        self._frame = frame
+        self.paths = {kind: f"{frame.layout.file_commands}/{kind.value}_{number}" for kind in FileCommand}
+
+    def empty(self) -> list[GuestFile]:
+        return [GuestFile(path=path, content=b"") for path in self.paths.values()]
+
+    async def read(self, kind: FileCommand) -> str:
+        limits = self._frame.request.limits
+        limit = limits.summary_bytes if kind is FileCommand.SUMMARY else limits.file_command_bytes
+        try:
+            content = await self._frame.session.read_file(self.paths[kind], max_bytes=limit)
+        except FileTooLargeError:
+            raise FileCommandError(f"found more than {limit} bytes in ${kind.variable}, expected at most that") from None
+        return decode(content or b"", kind)
+
+
+def _process_environment(frame: JobFrame, script: Script, files: _StepFiles) -> dict[str, str]:
+    environment = {
+        **frame.contexts.default_environment(),
+        **frame.request.environment,
+        **script.environment,
+    }
+    # The defaults that tell a step where it is cannot be overwritten, as on GitHub; PATH and HOME can.
+    for name, value in frame.contexts.default_environment().items():
+        if name.startswith(_RESERVED_PREFIXES):
+            environment[name] = value
+    environment["GITHUB_ACTION"] = script.action
+    environment["PATH"] = frame.state.search_path(environment.get("PATH", ""))
+    environment |= {kind.variable: path for kind, path in files.paths.items()}
+    return environment
+
+
+async def _announce(frame: JobFrame, script: Script, shell: Shell, output: OutputProcessor) -> None:
+    text = script.text.rstrip("\n")
+    lines = output.say(LogKind.GROUP, f"Run {text.splitlines()[0] if text else ''}")
+    lines += output.say(LogKind.COMMAND, text)
+    lines += output.say(LogKind.COMMAND, f"shell: {shell.template}")
+    if script.environment:
+        lines += output.say(LogKind.COMMAND, "env:")
+        for name, value in script.environment.items():
+            lines += output.say(LogKind.COMMAND, f"  {name}: {value}")
+    await frame.log([*lines, *output.say(LogKind.ENDGROUP, "")])
+
+
+async def _run(frame: JobFrame, command: Command, output: OutputProcessor, interrupt: Cancellation) -> Exit:
+    async def collect(stream: Stream, data: bytes) -> None:
+        await frame.log(output.feed(stream, data))
+
+    try:
+        async with frame.session.exec(command, collect) as process:
+            ended = await _wait(frame, process, interrupt)
+    except CommandStartError as error:
+        raise StepFailure(str(error)) from None
+    await frame.log(output.finish())
+    return ended
+
+
+async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> Exit:
+    ended: Exit | None = None
+    trouble: Exception | None = None
+    limits = frame.request.limits
+
+    async def escalate() -> None:
+        await interrupt.wait()
+        await process.signal(_SIGINT)
+        await anyio.sleep(limits.interrupt_grace_s)
+        await process.signal(_SIGTERM)
+        await anyio.sleep(limits.terminate_grace_s)
+        await process.signal(_SIGKILL)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(escalate)
+        try:
+            ended = await process.wait()
+        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
+            trouble = error
+        group.cancel_scope.cancel()
+    if trouble is not None:
+        raise trouble
+    assert ended is not None
+    return ended
+
+
+async def _apply(
+    frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput
+) -> tuple[dict[str, str], str]:
+    """Let what the step wrote take effect; return its outputs and its summary. A bad file fails the step."""
+    state = frame.state
+    state.environment |= commands.environment
+    state.paths += commands.paths
+    room = frame.request.limits.annotations_per_job - len(state.annotations)
+    for annotation in commands.annotations[: max(0, room)]:
+        state.annotations.append(annotation)
+        await frame.reporter.annotation(annotation)
+    outputs = dict(commands.outputs)
+    summary = ""
+    try:
+        summary = frame.masks.apply(await files.read(FileCommand.SUMMARY))
+    except FileCommandError as error:
+        # GitHub drops a summary that is too large and lets the step pass.
+        await frame.say(number, LogKind.ERROR, f"the step summary is dropped: {error}")
+    try:
+        await _apply_environment(frame, number, parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV))
+        state.paths += parse_paths(await files.read(FileCommand.PATH))
+        outputs |= parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT)
+    except FileCommandError as error:
+        await frame.say(number, LogKind.ERROR, str(error))
+        commands.errors.append(frame.masks.apply(str(error)))
+    return outputs, summary
+
+
+async def _apply_environment(frame: JobFrame, number: int, pairs: Mapping[str, str]) -> None:
+    for name, value in pairs.items():
+        if name.upper() == _FORBIDDEN_IN_ENV:
+            raise FileCommandError(f"can't store {name} through $GITHUB_ENV: it would change how actions are run")
+        if name.upper().startswith(_RESERVED_PREFIXES):
+            text = f"{name} is kept as it is: names that begin with GITHUB_ or RUNNER_ cannot be set through $GITHUB_ENV"
+            await frame.say(number, LogKind.WARNING, text)
+            continue
+        frame.state.environment[name] = value
