@@ -1,0 +1,1 @@
+"""The durable engine. Import ``durable`` and ``host``; only ``durable`` knows which engine it is."""

@@ -1,0 +1,256 @@
+"""Jobs: one row for each matrix leg, and one for each job that was skipped, rejected or has no legs.
+
+Every change of state goes through ``_move``, which refuses what ``model.states`` does not allow. An attempt that a
+caller names must be the current one: whoever lost a job to another attempt can no longer change it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from terraphim_runner.model.ids import HostId, JobId, JobKey, LegKey, RunId
+from terraphim_runner.model.source import Diagnostic
+from terraphim_runner.model.states import Conclusion, Status, may_follow
+from terraphim_runner.planning.codec import leg_from_json, leg_to_json
+from terraphim_runner.planning.graph import JobSnapshot, LegSnapshot, PlannedLeg
+from terraphim_runner.store.runs import IllegalTransitionError, diagnostic_to_json
+from terraphim_runner.store.tables import jobs, plain
+
+
+class JobKind(StrEnum):
+    LEG = "leg"
+    SKIPPED = "skipped"
+    REJECTED = "rejected"
+    EMPTY = "empty"
+    """Expanded to no legs at all; not shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob:
+    """One leg, and where it stands."""
+
+    id: JobId
+    run_id: RunId
+    leg: PlannedLeg
+    needs: Mapping[str, Any]
+    status: Status
+    attempt: int
+    lost_attempts: int
+    cancel_reason: str | None
+
+
+def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[PlannedLeg], *, at: datetime) -> None:
+    """Record the legs of a job, each waiting; without any, record that there are none."""
+    for leg in legs:
+        row = _row(run_id, job, leg.key, JobKind.LEG, name=leg.name, at=at)
+        connection.execute(insert(jobs).values({**row, "leg": leg_to_json(leg)}))
+    if not legs:
+        _add_ended(connection, run_id, job, JobKind.EMPTY, reason="the matrix excludes everything", at=at)
+
+
+def add_skipped(connection: Connection, run_id: RunId, job: JobKey, *, reason: str, at: datetime) -> None:
+    """Record a job that does not run."""
+    _add_ended(connection, run_id, job, JobKind.SKIPPED, reason=reason, at=at)
+
+
+def add_rejected(
+    connection: Connection, run_id: RunId, job: JobKey, diagnostics: Sequence[Diagnostic], *, at: datetime
+) -> None:
+    """Record a job that failed before it could be expanded."""
+    reason = diagnostics[0].headline() if diagnostics else "the job could not be planned"
+    _add_ended(connection, run_id, job, JobKind.REJECTED, reason=reason, at=at, diagnostics=diagnostics)
+
+
+def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]:
+    """Return how the jobs of a run stand, for the planner."""
+    found: dict[JobKey, JobSnapshot] = {}
+    rows = connection.execute(select(jobs).where(jobs.c.run_id == int(run_id)).order_by(jobs.c.id))
+    for row in rows:
+        key = JobKey(row.job)
+        if row.kind != JobKind.LEG:
+            found[key] = JobSnapshot(skipped=row.kind == JobKind.SKIPPED, failed=row.kind == JobKind.REJECTED)
+            continue
+        leg = LegSnapshot(
+            leg=leg_from_json(row.leg),
+            status=Status(row.status),
+            conclusion=Conclusion(row.conclusion) if row.conclusion else None,
+            outputs=row.outputs,
+            finished_order=row.finished_order,
+        )
+        found[key] = JobSnapshot(legs=(*(found[key].legs if key in found else ()), leg))
+    return found
+
+
+def find(connection: Connection, run_id: RunId, leg: LegKey) -> StoredJob:
+    """Return a leg of a run, locked until the transaction ends."""
+    statement = select(jobs).where(jobs.c.run_id == int(run_id), jobs.c.leg_key == leg).with_for_update()
+    return _stored(connection.execute(statement).one())
+
+
+def load(connection: Connection, job_id: JobId) -> StoredJob | None:
+    """Return a leg, locked until the transaction ends, or None."""
+    statement = select(jobs).where(jobs.c.id == int(job_id), jobs.c.kind == JobKind.LEG).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return _stored(row) if row is not None else None
+
+
+def enqueue(connection: Connection, job: StoredJob, *, needs: Mapping[str, Any]) -> int:
+    """Put a waiting leg into the queue; return the number of the attempt that is to run."""
+    _move(connection, job, Status.QUEUED, needs=needs, attempt=1)
+    return 1
+
+
+def begin(connection: Connection, job: StoredJob, *, host: HostId, at: datetime) -> None:
+    """Mark a queued leg as in progress on a host."""
+    _move(connection, job, Status.IN_PROGRESS, host=host, started_at=at)
+
+
+def requeue(connection: Connection, job: StoredJob, *, lost: bool) -> int:
+    """Put a leg back into the queue as its next attempt, and return that attempt's number.
+
+    ``lost`` counts against the bound on attempts whose host died; handing a job back in order does not.
+    """
+    attempt = job.attempt + 1
+    _move(
+        connection, job, Status.QUEUED, attempt=attempt, lost_attempts=job.lost_attempts + (1 if lost else 0), host=None
+    )
+    return attempt
+
+
+def complete(
+    connection: Connection,
+    job: StoredJob,
+    conclusion: Conclusion,
+    *,
+    at: datetime,
+    outputs: Mapping[str, str] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Record a leg's verdict."""
+    order = select(func.coalesce(func.max(jobs.c.finished_order), 0) + 1).where(jobs.c.run_id == int(job.run_id))
+    _move(
+        connection,
+        job,
+        Status.COMPLETED,
+        conclusion=conclusion,
+        outputs=dict(outputs or {}),
+        reason=reason,
+        completed_at=at,
+        finished_order=connection.execute(order).scalar_one(),
+    )
+
+
+def ask_to_cancel(connection: Connection, job: StoredJob, *, reason: str) -> None:
+    """Note that a leg in progress is to be cancelled; its worker is told apart from this."""
+    connection.execute(update(jobs).where(jobs.c.id == int(job.id)).values(cancel_reason=reason))
+
+
+def set_machine(connection: Connection, job_id: JobId, description: str) -> None:
+    """Note on what a leg runs: provider, image, and the walls that are missing."""
+    connection.execute(update(jobs).where(jobs.c.id == int(job_id)).values(machine=description))
+
+
+def unfinished(connection: Connection) -> list[StoredJob]:
+    """Return every leg that is queued or in progress, oldest first, locked until the transaction ends."""
+    statement = (
+        select(jobs)
+        .where(jobs.c.kind == JobKind.LEG, jobs.c.status.in_([Status.QUEUED, Status.IN_PROGRESS]))
+        .order_by(jobs.c.id)
+        .with_for_update()
+    )
+    return [_stored(row) for row in connection.execute(statement)]
+
+
+def of_run(connection: Connection, run_id: RunId) -> list[StoredJob]:
+    """Return the legs of a run that are not completed, locked until the transaction ends."""
+    statement = (
+        select(jobs)
+        .where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.LEG, jobs.c.status != Status.COMPLETED)
+        .order_by(jobs.c.id)
+        .with_for_update()
+    )
+    return [_stored(row) for row in connection.execute(statement)]
+
+
+def describe(connection: Connection, run_id: RunId) -> list[dict[str, Any]]:
+    """Return what people may see of a run's jobs, in the order in which they were planned."""
+    statement = select(jobs).where(jobs.c.run_id == int(run_id), jobs.c.kind != JobKind.EMPTY).order_by(jobs.c.id)
+    return [plain(row) for row in connection.execute(statement)]
+
+
+def describe_one(connection: Connection, run_id: RunId, job_id: JobId) -> dict[str, Any] | None:
+    """Return what people may see of one job, or None when this run has no such job."""
+    statement = select(jobs).where(jobs.c.run_id == int(run_id), jobs.c.id == int(job_id))
+    row = connection.execute(statement).one_or_none()
+    return plain(row) if row is not None else None
+
+
+def _add_ended(
+    connection: Connection,
+    run_id: RunId,
+    job: JobKey,
+    kind: JobKind,
+    *,
+    reason: str,
+    at: datetime,
+    diagnostics: Sequence[Diagnostic] = (),
+) -> None:
+    row = _row(run_id, job, LegKey(job), kind, name=job, at=at)
+    row |= {
+        "status": Status.COMPLETED,
+        "conclusion": Conclusion.FAILURE if kind is JobKind.REJECTED else Conclusion.SKIPPED,
+        "reason": reason,
+        "completed_at": at,
+        "diagnostics": [diagnostic_to_json(item) for item in diagnostics],
+    }
+    connection.execute(insert(jobs).values(row))
+
+
+def _row(run_id: RunId, job: JobKey, leg: LegKey, kind: JobKind, *, name: str, at: datetime) -> dict[str, Any]:
+    return {
+        "run_id": int(run_id),
+        "job": job,
+        "leg_key": leg,
+        "kind": kind,
+        "name": name,
+        "status": Status.WAITING,
+        "attempt": 0,
+        "lost_attempts": 0,
+        "outputs": {},
+        "finished_order": 0,
+        "diagnostics": [],
+        "created_at": at,
+    }
+
+
+def _stored(row: Any) -> StoredJob:
+    return StoredJob(
+        id=JobId(str(row.id)),
+        run_id=RunId(str(row.run_id)),
+        leg=leg_from_json(row.leg),
+        needs=row.needs or {},
+        status=Status(row.status),
+        attempt=row.attempt,
+        lost_attempts=row.lost_attempts,
+        cancel_reason=row.cancel_reason,
+    )
+
+
+def _move(connection: Connection, job: StoredJob, following: Status, **values: Any) -> None:
+    changed = False
+    if may_follow(job.status, following):
+        # The row is compared again: the caller's copy may be older than the lock that it was read under.
+        statement = (
+            update(jobs)
+            .where(jobs.c.id == int(job.id), jobs.c.status == job.status, jobs.c.attempt == job.attempt)
+            .values(status=following, **values)
+        )
+        changed = connection.execute(statement).rowcount == 1
+    if not changed:
+        raise IllegalTransitionError(
+            f"job {job.id} attempt {job.attempt} is not {job.status}, or cannot be {following}"
+        )

@@ -1,0 +1,201 @@
+"""Runs: one workflow of one delivery, with its text and contexts as they were when it was triggered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select, text, update
+
+from terraphim_runner.model.ids import DeliveryId, RunId
+from terraphim_runner.model.source import Diagnostic, Severity
+from terraphim_runner.model.states import Conclusion, Status, may_follow
+from terraphim_runner.store.tables import deliveries, plain, runs
+
+
+class IllegalTransitionError(Exception):
+    """A state was to follow another that it cannot follow. A defect of ours; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to create. ``title`` is what GitHub calls the workflow."""
+
+    delivery: DeliveryId
+    repository: str
+    path: str
+    title: str
+    event: str
+    ref: str
+    sha: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run as planning and execution need it. ``contexts`` holds ``github`` (with its event), ``vars``, ``inputs``."""
+
+    id: RunId
+    delivery: DeliveryId
+    repository: str
+    path: str
+    event: str
+    ref: str
+    sha: str
+    status: Status
+    source: str
+    contexts: Mapping[str, Any]
+    cancelled: bool
+
+
+def create(connection: Connection, new: NewRun, *, at: datetime) -> tuple[RunId, int] | None:
+    """Create a run and return its id and number, or None when this delivery's event triggered this workflow already.
+
+    Numbers count from 1 per repository and workflow file, as on GitHub.
+    """
+    if connection.dialect.name == "postgresql":
+        # Two intakes for the same file must not read the same highest number.
+        key = f"{new.repository}\n{new.path}"
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": key})
+    known = select(runs.c.id).where(
+        runs.c.delivery_id == new.delivery, runs.c.path == new.path, runs.c.event == new.event
+    )
+    if connection.execute(known).first() is not None:
+        return None
+    highest = select(func.max(runs.c.number)).where(runs.c.repository == new.repository, runs.c.path == new.path)
+    number = (connection.execute(highest).scalar() or 0) + 1
+    values: dict[str, Any] = {
+        "delivery_id": new.delivery,
+        "repository": new.repository,
+        "path": new.path,
+        "number": number,
+        "name": new.title,
+        "event": new.event,
+        "ref": new.ref,
+        "sha": new.sha,
+        "status": Status.QUEUED,
+        "created_at": at,
+        "source": new.source,
+        "contexts": {},
+        "diagnostics": [],
+        "cancelled": False,
+    }
+    created = connection.execute(insert(runs).values(values).returning(runs.c.id)).scalar_one()
+    return RunId(str(created)), number
+
+
+def set_contexts(connection: Connection, run_id: RunId, contexts: Mapping[str, Any], *, payload: object) -> None:
+    """Store the run-wide contexts. The event is left out where the delivery holds the very same value."""
+    github = dict(contexts["github"])
+    if github.get("event") == payload:
+        del github["event"]
+    connection.execute(update(runs).where(_is(run_id)).values(contexts={**contexts, "github": github}))
+
+
+def load(connection: Connection, run_id: RunId, *, lock: bool = False) -> StoredRun | None:
+    """Return a run, or None. With ``lock`` no other transaction changes it before this one ends."""
+    statement: Select[Any] = select(runs).where(_is(run_id))
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        return None
+    contexts = dict(row.contexts)
+    if contexts.get("github") and "event" not in contexts["github"]:
+        body = connection.execute(select(deliveries.c.body).where(deliveries.c.id == row.delivery_id)).scalar_one()
+        contexts["github"] = {**contexts["github"], "event": json.loads(bytes(body))}
+    return StoredRun(
+        id=run_id,
+        delivery=DeliveryId(row.delivery_id),
+        repository=row.repository,
+        path=row.path,
+        event=row.event,
+        ref=row.ref,
+        sha=row.sha,
+        status=Status(row.status),
+        source=row.source,
+        contexts=contexts,
+        cancelled=row.cancelled,
+    )
+
+
+def start(connection: Connection, run_id: RunId, *, at: datetime) -> None:
+    """Mark a queued run as in progress; one that is in progress stays as it is."""
+    if _status(connection, run_id) is Status.QUEUED:
+        connection.execute(update(runs).where(_is(run_id)).values(status=Status.IN_PROGRESS, started_at=at))
+
+
+def complete(
+    connection: Connection,
+    run_id: RunId,
+    conclusion: Conclusion,
+    *,
+    at: datetime,
+    error: str | None = None,
+    diagnostics: Sequence[Diagnostic] = (),
+) -> None:
+    """Record the run's verdict. Raises ``IllegalTransitionError`` for a run that has one."""
+    current = _status(connection, run_id)
+    if current is Status.COMPLETED or not may_follow(current, Status.COMPLETED):
+        raise IllegalTransitionError(f"run {run_id} is {current} and cannot be completed")
+    connection.execute(
+        update(runs)
+        .where(_is(run_id))
+        .values(
+            status=Status.COMPLETED,
+            conclusion=conclusion,
+            completed_at=at,
+            error=error,
+            diagnostics=[diagnostic_to_json(item) for item in diagnostics],
+        )
+    )
+
+
+def unfinished(connection: Connection) -> list[RunId]:
+    """Return the runs without a verdict, oldest first."""
+    rows = connection.execute(select(runs.c.id).where(runs.c.status != Status.COMPLETED).order_by(runs.c.id))
+    return [RunId(str(row.id)) for row in rows]
+
+
+def describe(connection: Connection, run_id: RunId) -> dict[str, Any] | None:
+    """Return what people may see of a run: all but its contexts and the workflow's text."""
+    row = connection.execute(_listing().where(_is(run_id))).one_or_none()
+    return plain(row) if row is not None else None
+
+
+def listing(connection: Connection, *, limit: int, delivery: DeliveryId | None = None) -> list[dict[str, Any]]:
+    """Return the newest runs first, of one delivery or of all."""
+    statement = _listing().order_by(runs.c.id.desc()).limit(limit)
+    if delivery is not None:
+        statement = statement.where(runs.c.delivery_id == delivery)
+    return [plain(row) for row in connection.execute(statement)]
+
+
+def diagnostic_to_json(item: Diagnostic) -> dict[str, Any]:
+    """Return a diagnostic as plain JSON values."""
+    return {
+        "path": item.path,
+        "line": item.span.start.line,
+        "column": item.span.start.column,
+        "severity": item.severity,
+        "rule": item.rule,
+        "message": item.message,
+        "fix": item.fix,
+        "related": [
+            {"message": other.message, "line": other.span.start.line, "column": other.span.start.column}
+            for other in item.related
+        ],
+        "is_error": item.severity is Severity.ERROR,
+    }
+
+
+def _listing() -> Select[Any]:
+    shown = [column for column in runs.c if column.name not in {"contexts", "source"}]
+    return select(*shown, deliveries.c.received_at).join(deliveries, deliveries.c.id == runs.c.delivery_id)
+
+
+def _status(connection: Connection, run_id: RunId) -> Status:
+    return Status(connection.execute(select(runs.c.status).where(_is(run_id)).with_for_update()).scalar_one())
+
+
+def _is(run_id: RunId) -> Any:
+    return runs.c.id == int(run_id)
