@@ -5,13 +5,10 @@ image appears in the store when it is complete. A build that fails or is cancell
 was killed is cleaned up by the next.
 """
 
-import errno
 import hashlib
 import json
 import os
-import re
 import shlex
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -23,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.providers.image.apt_settings import host_apt_settings
 from terraphim_runner.providers.image.definition import ImageDefinition
 from terraphim_runner.providers.image.initrd import build_initrd
 from terraphim_runner.providers.image.kernel import UnpackedKernel, install_modules, read_unpacked_kernel
@@ -30,6 +28,7 @@ from terraphim_runner.providers.image.namespace import SYSTEM_PATH, remove_tree,
 from terraphim_runner.providers.image.progress import BuildProgress, BuildStage
 from terraphim_runner.providers.image.requirements import require_host, require_space
 from terraphim_runner.providers.image.sources import host_sources
+from terraphim_runner.providers.image.sparse import sparse_digest
 from terraphim_runner.providers.image.store import (
     INITRD,
     KERNEL,
@@ -42,7 +41,6 @@ from terraphim_runner.providers.image.store import (
 
 BUILD_DEADLINE_S = 900
 _BUILDER_VERSION = 1
-_APT_SETTING = re.compile(r'^([A-Za-z:-]+) "([^"\n]*)";$', re.MULTILINE)
 _LOCK_POLL_S = 0.2
 _SCRIPTS = Path(__file__).parent / "scripts"
 _EXCLUDED_PATHS = (
@@ -55,9 +53,6 @@ _EXCLUDED_PATHS = (
     "/usr/share/bug/*",
 )
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-# How the host's apt reaches its mirrors; proxies go through the environment, for they may hold a password.
-_APT_OPTIONS = ("Acquire::Check-Valid-Until", "Acquire::Check-Date", "Acquire::ForceIPv4", "Acquire::ForceIPv6")
-_APT_PROXIES = {"Acquire::http::Proxy": "http_proxy", "Acquire::https::Proxy": "https_proxy"}
 # What mmdebstrap says when the next stage begins.
 _STAGE_LINES = {
     "I: extracting archives": BuildStage.INSTALL,
@@ -175,7 +170,7 @@ class _Build:
         kernel = await anyio.to_thread.run_sync(read_unpacked_kernel, parts / "kernel")
         await anyio.to_thread.run_sync(_write, result / KERNEL, kernel.vmlinux)
         await anyio.to_thread.run_sync(install_modules, kernel, self._definition.modules, tree)
-        packages = _packages(tree / "packages", parts / "extra-packages")
+        packages = _packages(parts / "packages", parts / "extra-packages")
         self._enter(BuildStage.INITRAMFS)
         await anyio.to_thread.run_sync(_write_initrd, result / INITRD, kernel, parts / "busybox/bin/busybox")
         self._enter(BuildStage.FILESYSTEM)
@@ -186,16 +181,16 @@ class _Build:
     async def _debian_tree(self, tree: Path, parts: Path) -> None:
         self._enter(BuildStage.DOWNLOAD)
         definition = self._definition
-        options, proxies = await anyio.to_thread.run_sync(_host_apt_configuration)
+        apt = await anyio.to_thread.run_sync(host_apt_settings)
         fetch = shlex.join(["sh", str(_SCRIPTS / "fetch_kernel.sh"), definition.kernel, str(parts)])
-        configure = shlex.join(["sh", str(_SCRIPTS / "configure_guest.sh")])
+        configure = shlex.join(["sh", str(_SCRIPTS / "configure_guest.sh"), str(parts)])
         command = [
             "mmdebstrap",
             "--mode=root",
             "--variant=essential",
             "--format=directory",
             f"--include={','.join(definition.packages)}",
-            *(f"--aptopt={option}" for option in ('APT::Install-Recommends "false"', *options)),
+            *(f"--aptopt={option}" for option in ('APT::Install-Recommends "false"', *apt.options)),
             "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED_PATHS),
             f'--customize-hook={fetch} "$1"',
@@ -204,7 +199,7 @@ class _Build:
             str(tree),
             *self._mirrors(),
         ]
-        await self._as_root(command, f"install Debian {definition.suite}", proxies)
+        await self._as_root(command, f"install Debian {definition.suite}", apt.proxies)
 
     def _mirrors(self) -> list[str]:
         if self._mirror is not None:
@@ -236,7 +231,7 @@ class _Build:
             self._progress.stage(stage)
 
     def _finish(self, result: Path, release: str, packages: list[tuple[str, str]]) -> Image:
-        digests = {name: _file_digest(result / name) for name in (KERNEL, INITRD, ROOTFS)}
+        digests = {name: sparse_digest(result / name) for name in (KERNEL, INITRD, ROOTFS)}
         digest = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:32]
         fields = {
             "files": {name: (result / name).stat().st_size for name in digests},
@@ -263,42 +258,3 @@ def _write_initrd(path: Path, kernel: UnpackedKernel, busybox: Path) -> None:
 def _packages(*lists: Path) -> list[tuple[str, str]]:
     lines = [line for path in lists for line in path.read_text(encoding="utf-8").splitlines()]
     return sorted((name, version) for name, _, version in (line.partition("\t") for line in lines))
-
-
-def _file_digest(path: Path) -> str:
-    """Return a digest of the file's data and where it stands; holes cost no time."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        offset = 0
-        while offset < size:
-            try:
-                start = os.lseek(file.fileno(), offset, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno == errno.ENXIO:  # only a hole is left
-                    break
-                raise
-            offset = os.lseek(file.fileno(), start, os.SEEK_HOLE)
-            digest.update(b"%d:%d:" % (start, offset))
-            position = start
-            while position < offset:
-                block = os.pread(file.fileno(), min(1 << 20, offset - position), position)
-                digest.update(block)
-                position += len(block)
-        digest.update(b"%d" % size)
-    return digest.hexdigest()
-
-
-def _host_apt_configuration() -> tuple[list[str], dict[str, str]]:
-    """Return the options and the proxy variables by which the host's own apt reaches its mirrors."""
-    command = ["apt-config", "dump", *_APT_OPTIONS, *_APT_PROXIES]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20, env={"PATH": SYSTEM_PATH})
-    options: list[str] = []
-    proxies: dict[str, str] = {}
-    for match in _APT_SETTING.finditer(result.stdout):
-        key, value = match.groups()
-        if key in _APT_OPTIONS and value.lower() in ("true", "false", "1", "0", "yes", "no"):
-            options.append(f'{key} "{value}"')
-        elif key in _APT_PROXIES and value and value != "DIRECT":
-            proxies[_APT_PROXIES[key]] = value
-    return options, proxies

@@ -14,6 +14,7 @@ from terraphim_runner.model.errors import UsageError
 DEFINITIONS = Path(__file__).parent / "definitions"
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
+_SUITE = re.compile(r"[a-z0-9][A-Za-z0-9+._-]{0,126}\Z")
 # Debian Policy 5.6.7, and the same alphabet for suites and modules: nothing here can be taken for an option.
 _Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][A-Za-z0-9+._-]{0,126}$")]
 
@@ -31,6 +32,12 @@ class ImageDefinition(BaseModel):
     modules: list[_Word] = Field(default=[], max_length=200)
     size_mib: int = Field(default=4096, ge=512, le=1 << 20)
     """Size of the root file system. The file is sparse: only what is written takes room."""
+
+    def with_suite(self, suite: str) -> "ImageDefinition":
+        """Return the same for another Debian suite; raises ``UsageError`` if that is no suite's name."""
+        if not _SUITE.fullmatch(suite):
+            raise UsageError(f"{suite!r} is not the name of a Debian suite, such as 'bookworm'")
+        return self.model_copy(update={"suite": suite})
 
 
 def parse_definition(text: str, source: str) -> ImageDefinition:

@@ -108,7 +108,11 @@ def remove_tree(path: Path) -> None:
     command = [*namespace_prefix(os.getuid()), "rm", "-rf", "--one-file-system", "--", str(path)]
     try:
         result = subprocess.run(
-            command, capture_output=True, env={"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"}, timeout=_CLEANUP_DEADLINE_S
+            command,
+            check=False,
+            capture_output=True,
+            env={"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
+            timeout=_CLEANUP_DEADLINE_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InfrastructureError(doing=f"remove {path}", reason=str(error)) from error

@@ -2,17 +2,20 @@
 
 import pwd
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from terraphim_runner.model.errors import InfrastructureError
-from terraphim_runner.providers.image.namespace import SYSTEM_PATH
+from terraphim_runner.providers.image.namespace import SYSTEM_PATH, namespace_prefix
 
 REQUIRED_FREE_BYTES = 1_500_000_000
 """A build takes about 0.9 GB at its peak (tree, packages, file system), and downloads grow."""
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUBUID = Path("/etc/subuid")
+_APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_TRIAL_DEADLINE_S = 10
 
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -52,6 +55,8 @@ def missing_requirements(uid: int) -> list[Missing]:
                 fix=f"as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}",
             )
         )
+    if not missing and (reason := _namespace_trouble(uid)):
+        missing.append(Missing(what=f"no namespace can be made here: {reason}", fix=_namespace_fix(uid)))
     return missing
 
 
@@ -85,6 +90,29 @@ def has_subordinate_ids(uid: int, subuid: Path = SUBUID) -> bool:
     owners = {str(uid), _user_name(uid)}
     rows = [line.split(":") for line in lines]
     return any(len(row) == 3 and row[0] in owners and row[2].isdigit() and int(row[2]) >= 65535 for row in rows)
+
+
+def _namespace_trouble(uid: int) -> str | None:
+    """Try it: whether it works depends on the kernel, AppArmor and any container around us."""
+    try:
+        result = subprocess.run(
+            [*namespace_prefix(uid), "true"],
+            check=False,
+            capture_output=True,
+            env={"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
+            timeout=_TRIAL_DEADLINE_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the trial took more than {_TRIAL_DEADLINE_S} s"
+    return None if result.returncode == 0 else result.stderr.decode(errors="replace").strip()[-300:]
+
+
+def _namespace_fix(uid: int) -> str:
+    if uid == 0:
+        return "give the container around this the capability SYS_ADMIN, or build outside of it"
+    if _APPARMOR.is_file() and _APPARMOR.read_text(encoding="ascii").strip() == "1":
+        return "build as root, or as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    return "build as root, or allow unprivileged user namespaces (sysctl user.max_user_namespaces)"
 
 
 def _programs(uid: int) -> dict[str, str]:

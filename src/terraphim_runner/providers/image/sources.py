@@ -78,9 +78,11 @@ def parse_deb822(text: str) -> list[Source]:
             continue
         components = tuple(stanza.get("components", "").split())
         keyring = _keyring(stanza.get("signed-by", ""))
-        for uri in stanza.get("uris", "").split():
-            for suite in stanza.get("suites", "").split():
-                found.append(Source(uri=uri, suite=suite, components=components, signed_by=keyring))
+        found += [
+            Source(uri=uri, suite=suite, components=components, signed_by=keyring)
+            for uri in stanza.get("uris", "").split()
+            for suite in stanza.get("suites", "").split()
+        ]
     return found
 
 

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,7 +107,7 @@ class ImageStore:
         return freed
 
     @contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Iterator[int]:
+    def lock(self, name: str, *, wait: bool = True) -> Generator[int]:
         """Hold the right to change images of that name; yields the lock's file descriptor.
 
         The lock is the kernel's: it ends with the last process that holds the descriptor, however that ends.
@@ -204,7 +204,7 @@ def _read(name: str, directory: Path) -> Image:
 
 
 def _sync(directory: Path) -> None:
-    """Bring the files to the disk before they get their final name: a power cut must not leave a whole-looking image."""
+    """Bring the files to the disk before they get their final name, or a power cut could leave empty ones under it."""
     for path in (*directory.iterdir(), directory):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -77,7 +77,9 @@ def _run(program: str, arguments: list[str], data: bytes) -> bytes:
             doing=_DOING, reason=f"the kernel is compressed with {program}", fix=f"apt-get install {program}"
         )
     try:
-        result = subprocess.run([found, *arguments], input=data, capture_output=True, timeout=_TOOL_DEADLINE_S)
+        result = subprocess.run(
+            [found, *arguments], input=data, check=False, capture_output=True, timeout=_TOOL_DEADLINE_S
+        )
     except subprocess.TimeoutExpired as error:
         raise InfrastructureError(doing=_DOING, reason=f"{program} took more than {_TOOL_DEADLINE_S} s") from error
     if result.returncode != 0:

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Hook of mmdebstrap: makes a bare Debian tree what a job expects. Argument: the root.
+# Hook of mmdebstrap: makes a bare Debian tree what a job expects. Arguments: output directory, the root.
 set -eu
-root=$1
-
+out=$1 root=$2
 
 chroot "$root" groupadd --gid 1001 runner
 chroot "$root" useradd --uid 1001 --gid 1001 --create-home --shell /bin/bash runner
@@ -36,4 +35,4 @@ fi
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap"
 printf 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n' >"$root/etc/apt/apt.conf.d/90runner"
 rm -rf "$root/var/cache/debconf/"*-old "$root/var/log/"*.log "$root/var/log/apt" "$root/var/lib/dpkg/"*-old
-chroot "$root" dpkg-query --show --showformat '${Package}\t${Version}\n' >"$root/packages"
+chroot "$root" dpkg-query --show --showformat '${Package}\t${Version}\n' >"$out/packages"

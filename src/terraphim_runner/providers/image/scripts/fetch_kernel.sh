@@ -1,6 +1,6 @@
 #!/bin/sh
 # Hook of mmdebstrap: fetches the kernel and busybox of the image's suite without installing them, which would
-# build an initramfs of Debian's own. Arguments: kernel package, output directory; the last one is the root.
+# build an initramfs of Debian's own. Arguments: kernel package, output directory (and the root, which it leaves alone).
 set -eu
 kernel=$1 out=$2
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"

@@ -42,5 +42,6 @@ $bb cp /agent.pyz /newroot/run/terraphim/agent.pyz || fail "copy the agent: the 
 for directory in proc sys dev; do
     $bb mount -o move "/$directory" "/newroot/$directory" || fail "move /$directory"
 done
+$bb hostname runner
 exec $bb switch_root -c /dev/console /newroot /usr/bin/python3 -I -S /run/terraphim/agent.pyz
 fail "start the agent"
