@@ -15,9 +15,10 @@ PATTERN_FILTERS: Final = frozenset({*BRANCH_FILTERS, *TAG_FILTERS, *PATH_FILTERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRule:
-    """``types`` are the activity types (None: none can be asked for), ``default_types`` those that count without asking.
+    """``types`` are the activity types, None where there are none to ask for.
 
-    No default types means all of them. ``filters`` are the keys with patterns or names, ``settings`` the other ones.
+    ``default_types`` are those that count when nobody asks; without any, all count.
+    ``filters`` are the keys with patterns or names, ``settings`` the other ones.
     """
 
     types: tuple[str, ...] | None = None
@@ -97,7 +98,5 @@ EVENTS: Final[dict[str, EventRule]] = {
     "watch": EventRule(types=("started",)),
     "workflow_call": EventRule(settings=("inputs", "outputs", "secrets")),
     "workflow_dispatch": EventRule(settings=("inputs",)),
-    "workflow_run": EventRule(
-        types=("completed", "requested", "in_progress"), filters=("workflows", *BRANCH_FILTERS)
-    ),
+    "workflow_run": EventRule(types=("completed", "requested", "in_progress"), filters=("workflows", *BRANCH_FILTERS)),
 }

@@ -29,14 +29,14 @@ class Findings:
         """Note what is legal and hardly meant."""
         self._add(Severity.WARNING, place, rule, message, fix, ())
 
-    def sorted(self) -> tuple[Diagnostic, ...]:
+    def in_order(self) -> tuple[Diagnostic, ...]:
         """Return the diagnostics in the order of their places, each once, at most ``MAX_SHOWN`` and a count."""
         if not self._found:
             return ()
         # An alias brings its anchor's mistakes along each time: the place and the words are the same then.
         unique = {(item.span, item.rule, item.message): item for item in self._found}.values()
-        ordered = sorted(unique, key=lambda item: (item.severity is Severity.WARNING, item.span))
-        shown = sorted(ordered[:MAX_SHOWN], key=lambda item: item.span)
+        ordered = sorted(unique, key=lambda item: (item.severity is Severity.WARNING, item.span.start))
+        shown = sorted(ordered[:MAX_SHOWN], key=lambda item: item.span.start)
         if len(ordered) > MAX_SHOWN:
             message = f"{len(ordered) - MAX_SHOWN} more problems are not shown"
             shown.append(Diagnostic(path=self.path, span=shown[-1].span, rule="too-many-problems", message=message))

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from terraphim_runner.workflow.nodes import ScalarValue
+from terraphim_runner.expressions.coercion import to_string
+from terraphim_runner.workflow.nodes import Scalar, ScalarValue
 
 _WORDS: Final[dict[str, ScalarValue]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -77,3 +78,11 @@ def _as_double(number: int) -> float:
         return float(number)
     except OverflowError:
         return math.copysign(math.inf, number)
+
+
+def as_text(scalar: Scalar) -> str:
+    """Return a scalar where text is expected: numbers and booleans in GitHub's one spelling, null as nothing."""
+    value = scalar.value
+    if isinstance(value, str):
+        return value
+    return to_string(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)

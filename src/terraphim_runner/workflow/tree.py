@@ -28,7 +28,9 @@ class Filter:
 class Trigger:
     """One entry of ``on:``. ``filters`` is keyed by GitHub's names (``branches``, ``tags-ignore``, ``types`` …).
 
-    ``settings`` keeps what else the entry holds (``inputs`` of ``workflow_dispatch``, ``cron``) as plain values.
+    ``settings`` keeps what else the entry holds as plain values: ``inputs`` of ``workflow_dispatch`` (name →
+    definition), ``inputs``, ``outputs`` and ``secrets`` of ``workflow_call``, and ``schedule``, a list of
+    ``{"cron", "timezone"}``.
     """
 
     event: str

@@ -5,12 +5,12 @@ Pure: the changed files and the head commit's message are brought along by the c
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from terraphim_runner.model.event import Event
-from terraphim_runner.workflow.events import EVENTS, BRANCH_FILTERS, EventRule
+from terraphim_runner.workflow.events import BRANCH_FILTERS, EVENTS, EventRule
 from terraphim_runner.workflow.patterns import select
 from terraphim_runner.workflow.tree import Filter, Trigger, Workflow
 
@@ -137,8 +137,8 @@ def _workflows(trigger: Trigger, name: str | None) -> str | None:
 
 def _schedule(trigger: Trigger, event: Event) -> str | None:
     due = event.payload.get("schedule")
-    entries: Any = trigger.settings.get("schedule", [])
-    crons = [str(entry.get("cron")) for entry in entries if isinstance(entry, Mapping)]
+    entries: list[dict[str, str]] = trigger.settings.get("schedule", [])
+    crons = [entry["cron"] for entry in entries]
     if not isinstance(due, str) or due in crons:
         return None
     return f"the schedule {due!r} is none of {_listed(crons)}"
@@ -204,7 +204,7 @@ def _branch(ref: str | None) -> str | None:
 def _text(payload: Mapping[str, Any], key: str, field: str) -> str | None:
     """Return a string from the payload, which is GitHub's word at best: anything else counts as absent."""
     part = payload.get(key)
-    value = part.get(field) if isinstance(part, Mapping) else None
+    value = cast("Mapping[str, Any]", part).get(field) if isinstance(part, Mapping) else None
     return value if isinstance(value, str) else None
 
 
@@ -214,8 +214,8 @@ def _counted(files: tuple[str, ...]) -> str:
     return f"the {len(files)} changed files"
 
 
-def _listed(names: Any) -> str:
-    items = [repr(str(name)) for name in names]
+def _listed(names: Iterable[str]) -> str:
+    items = [repr(name) for name in names]
     if len(items) > 8:
         return ", ".join(items[:8]) + f" and {len(items) - 8} more"
     return ", ".join(items) or "nothing"

@@ -132,7 +132,7 @@ def _block_candidates(text: str, start: int, scalar: Scalar) -> Iterator[tuple[s
     if not header:
         return
     lines = _lines(text, header.end(), scalar.end)
-    filled = next((line for at, line in lines if line.strip(" ")), "")
+    filled = next((line for _, line in lines if line.strip(" ")), "")
     indent = len(filled) - len(filled.lstrip(" "))
     yield _block(lines, indent, folded=scalar.style == ">")
     # An explicit indentation indicator makes the first line's own leading blanks content.

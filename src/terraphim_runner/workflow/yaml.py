@@ -6,10 +6,11 @@ deeper or larger (after the expansion of aliases) than the limits below.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import yaml
-from yaml.cyaml import CParser
+from yaml import cyaml
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -23,7 +24,7 @@ from yaml.events import (
 from terraphim_runner.model.source import Related, Span
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Mapping, Node, Scalar, ScalarValue, Sequence
-from terraphim_runner.workflow.scalars import SCALAR_TAGS, resolve, resolve_tagged
+from terraphim_runner.workflow.scalars import SCALAR_TAGS, as_text, resolve, resolve_tagged
 from terraphim_runner.workflow.yaml_errors import explain
 
 MAX_BYTES: Final = 1024 * 1024
@@ -72,6 +73,12 @@ class _BrokenError(Exception):
     """Reading on makes no sense; what is wrong has been noted."""
 
 
+def _events(text: str) -> Callable[[], Any]:
+    """Return what yields libyaml's next event. The published types of PyYAML leave its C parser out."""
+    parser: Any = vars(cyaml)["CParser"](text)
+    return parser.get_event
+
+
 class _Anchor:
     """A node that may be repeated: what it stands for, in nodes and in levels."""
 
@@ -85,7 +92,7 @@ class _Anchor:
 
 class _Loader:
     def __init__(self, text: str, findings: Findings) -> None:
-        self._next: Any = CParser(text).get_event
+        self._next = _events(text)
         self._findings = findings
         self._anchors: dict[str, _Anchor | None] = {}
         """None while the anchored node itself is being read."""
@@ -111,15 +118,14 @@ class _Loader:
             self._deepest = depth
         if self._count > MAX_NODES or depth > MAX_DEPTH:
             self._too_large(event)
-        kind = type(event)
-        if kind is AliasEvent:
+        if type(event) is AliasEvent:
             return self._alias(event, depth)
         anchor = event.anchor
         if anchor is not None:
             return self._anchored(event, anchor, depth)
-        if kind is ScalarEvent:
+        if type(event) is ScalarEvent:
             return self._scalar(event)
-        return self._mapping(event, depth) if kind is MappingStartEvent else self._sequence(event, depth)
+        return self._mapping(event, depth) if type(event) is MappingStartEvent else self._sequence(event, depth)
 
     def _scalar(self, event: Any) -> Scalar:
         text: str = event.value
@@ -168,7 +174,7 @@ class _Loader:
             key = self._node(event, depth + 1)
             last = self._node(self._next(), depth + 1)
             if isinstance(key, Scalar):
-                name = key.text if isinstance(key.value, str) else _key_text(key)
+                name = as_text(key)
                 first = folded.setdefault(name.upper(), key)
                 if first is key:
                     entries[name] = Entry(key, last)
@@ -246,12 +252,3 @@ class _Loader:
     def _stop(self, event: Any, rule: str, message: str, *, fix: str | None = None) -> NoReturn:
         self._error(event, rule, message, fix=fix)
         raise _BrokenError
-
-
-def _key_text(key: Scalar) -> str:
-    """Return a key that is no string as GitHub's parser spells it: ``true``, ``755``, nothing for null."""
-    if key.value is None:
-        return ""
-    if isinstance(key.value, bool):
-        return "true" if key.value else "false"
-    return f"{key.value:.15g}"

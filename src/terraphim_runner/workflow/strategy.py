@@ -1,0 +1,68 @@
+"""``strategy``: the matrix as it is written. Planning expands it, for expressions may be anywhere in it."""
+
+from typing import Final
+
+from terraphim_runner.expressions import TemplateTree
+from terraphim_runner.workflow import nodes
+from terraphim_runner.workflow.availability import JOB_STRATEGY
+from terraphim_runner.workflow.fields import Shape, expected, not_supported
+from terraphim_runner.workflow.findings import Findings, shown
+from terraphim_runner.workflow.nodes import Entry, Node, Sequence
+from terraphim_runner.workflow.templates import boolean, is_expression, is_plain_key, number, tree
+from terraphim_runner.workflow.tree import Strategy
+
+_SHAPE: Final = Shape(what="'strategy'", keys=("matrix", "fail-fast", "max-parallel"))
+_FILTERS: Final = ("include", "exclude")
+
+
+def parse_strategy(findings: Findings, entry: Entry) -> Strategy | None:
+    """Return a job's strategy; None, noted, when it is none."""
+    node = entry.value
+    if is_expression(node):
+        not_supported(findings, node, "'strategy' as one expression", "write 'matrix: ${{ … }}' below 'strategy'")
+        return None
+    entries = _SHAPE.read(findings, node)
+    if entries is None:
+        return None
+    matrix = _matrix(findings, entries["matrix"].value) if "matrix" in entries else None
+    fail_fast = entries.get("fail-fast")
+    max_parallel = entries.get("max-parallel")
+    return Strategy(
+        span=findings.source.of(entry.key),
+        matrix=matrix,
+        fail_fast=boolean(findings, fail_fast.value, "'fail-fast'", JOB_STRATEGY) if fail_fast else None,
+        max_parallel=number(findings, max_parallel.value, "'max-parallel'", JOB_STRATEGY) if max_parallel else None,
+    )
+
+
+def _matrix(findings: Findings, node: Node) -> TemplateTree | None:
+    if is_expression(node):
+        return tree(findings, node, "'matrix'", JOB_STRATEGY)
+    if not isinstance(node, nodes.Mapping):
+        expected(findings, node, "'matrix' as a mapping or an expression")
+        return None
+    if not node.entries:
+        findings.error(node, "matrix-empty", "found an empty matrix, expected at least one vector or 'include'")
+    found: dict[str, TemplateTree] = {}
+    for name, entry in node.entries.items():
+        if not is_plain_key(findings, name, entry, "'matrix'"):
+            continue
+        _check_vector(findings, name, entry.value)
+        value = tree(findings, entry.value, "'matrix'", JOB_STRATEGY)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _check_vector(findings: Findings, name: str, node: Node) -> None:
+    if is_expression(node):
+        return
+    what = f"'{name}'" if name in _FILTERS else f"the matrix vector {shown(name)}"
+    if not isinstance(node, Sequence):
+        expected(findings, node, f"{what} as a sequence or an expression")
+    elif name in _FILTERS:
+        for item in node.items:
+            if not isinstance(item, nodes.Mapping) and not is_expression(item):
+                expected(findings, item, f"a mapping as an item of {what}")
+    elif not node.items:
+        findings.error(node, "matrix-empty", f"{what} is empty, expected at least one value")

@@ -1,0 +1,149 @@
+"""Values that may hold expressions: YAML nodes to templates, and mistakes inside of them to places in the file."""
+
+from terraphim_runner.expressions import (
+    Availability,
+    Expression,
+    ExpressionError,
+    Template,
+    TemplateTree,
+    parse_condition,
+    parse_template,
+)
+from terraphim_runner.workflow import nodes
+from terraphim_runner.workflow.fields import expected, not_supported
+from terraphim_runner.workflow.findings import Findings, shown
+from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
+from terraphim_runner.workflow.scalars import as_text
+from terraphim_runner.workflow.tree import Condition, EnvTemplate
+
+_OPENING = "${{"
+
+
+def template(
+    findings: Findings, node: Node, what: str, allowed: Availability, *, may_be_empty: bool = True
+) -> Template | None:
+    """Return a text with its expressions; numbers and booleans become text. None, noted, for what is no scalar."""
+    if not isinstance(node, Scalar):
+        expected(findings, node, f"{what} as a string")
+        return None
+    text = as_text(node)
+    if not text and not may_be_empty:
+        expected(findings, node, f"{what} that is not empty")
+        return None
+    return _parse(findings, node, text, allowed)
+
+
+def boolean(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+    """Return ``true``, ``false`` or one expression; None, noted, for anything else."""
+    if isinstance(node, Scalar) and isinstance(node.value, bool):
+        return Template.literal(node.value, findings.source.of(node))
+    return _expression(findings, node, f"true, false or an expression as {what}", allowed)
+
+
+def number(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+    """Return a number or one expression; None, noted, for anything else."""
+    if isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        return Template.literal(node.value, findings.source.of(node))
+    return _expression(findings, node, f"a number or an expression as {what}", allowed)
+
+
+def condition(findings: Findings, node: Node, allowed: Availability) -> Condition | None:
+    """Return an ``if``; None for an empty one, which means ``success()``, and, noted, for a broken one."""
+    if not isinstance(node, Scalar):
+        expected(findings, node, "a condition as a string")
+        return None
+    text = as_text(node)
+    if not text.strip():
+        return None
+    try:
+        expression = parse_condition(text, allowed=allowed)
+        # The other parser keeps the parts apart: text beside an expression makes the whole a text that is always true.
+        if _OPENING in text and len(parse_template(text, allowed=allowed, span=findings.source.of(node)).parts) > 1:
+            message = "found text beside '${{ }}' in a condition, which is then always true"
+            findings.warning(node, "if-always-true", message, fix="put the whole condition inside of one '${{ }}'")
+    except ExpressionError as error:
+        _note(findings, node, error)
+        return None
+    return Condition(expression=expression, source=text, span=findings.source.of(node))
+
+
+def environment(findings: Findings, node: Node, what: str, allowed: Availability) -> EnvTemplate:
+    """Return a mapping of names to texts, or the one expression that yields an object; what is wrong is noted."""
+    if not isinstance(node, nodes.Mapping):
+        whole = _expression(findings, node, f"{what} as a mapping", allowed)
+        return {} if whole is None else whole
+    return templates(findings, node, what, allowed)
+
+
+def templates(findings: Findings, node: Node, what: str, allowed: Availability) -> dict[str, Template]:
+    """Return a mapping of names to texts; what is wrong is noted and left out."""
+    if not isinstance(node, nodes.Mapping):
+        expected(findings, node, f"{what} as a mapping")
+        return {}
+    found: dict[str, Template] = {}
+    for name, entry in node.entries.items():
+        if is_plain_key(findings, name, entry, what):
+            value = template(findings, entry.value, f"the value of {shown(name)}", allowed)
+            if value is not None:
+                found[name] = value
+    return found
+
+
+def tree(findings: Findings, node: Node, what: str, allowed: Availability) -> TemplateTree | None:
+    """Return a whole YAML value with its expressions; scalars without any keep their kind. None when one is broken."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str):
+            return _parse(findings, node, node.value, allowed)
+        return Template.literal(node.value, findings.source.of(node))
+    if isinstance(node, Sequence):
+        items = [tree(findings, item, what, allowed) for item in node.items]
+        return tuple(item for item in items if item is not None)
+    found: dict[str, TemplateTree] = {}
+    for name, entry in node.entries.items():
+        if is_plain_key(findings, name, entry, what):
+            value = tree(findings, entry.value, what, allowed)
+            if value is not None:
+                found[name] = value
+    return found
+
+
+def is_plain_key(findings: Findings, name: str, entry: Entry, what: str) -> bool:
+    """Tell whether a free key is a name as it stands; noted when it is empty or an expression."""
+    if _OPENING in name:
+        not_supported(findings, entry.key, f"the expression {shown(name)} as a key in {what}", "keys stay as written")
+        return False
+    if not name:
+        findings.error(entry.key, "type", f"found an empty key in {what}, expected a name")
+        return False
+    return True
+
+
+def is_expression(node: Node) -> bool:
+    """Tell whether a node is a string with an expression in it."""
+    return isinstance(node, Scalar) and isinstance(node.value, str) and _OPENING in node.value
+
+
+def _expression(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+    if not isinstance(node, Scalar) or not is_expression(node):
+        expected(findings, node, what)
+        return None
+    # Blanks around the expression are no part of the value here, unlike in a text.
+    stripped = node.text.strip()
+    parsed = _parse(findings, node, stripped, allowed, shift=node.text.index(stripped))
+    if parsed is not None and not (len(parsed.parts) == 1 and isinstance(parsed.parts[0], Expression)):
+        findings.error(node, "type", f"found text beside an expression, expected {what}")
+        return None
+    return parsed
+
+
+def _parse(findings: Findings, node: Scalar, text: str, allowed: Availability, *, shift: int = 0) -> Template | None:
+    try:
+        return parse_template(text, allowed=allowed, span=findings.source.of(node))
+    except ExpressionError as error:
+        _note(findings, node, error, shift)
+        return None
+
+
+def _note(findings: Findings, node: Scalar, error: ExpressionError, shift: int = 0) -> None:
+    place = findings.source.inside(node, error.offset + shift, error.length)
+    findings.error(place, "expression", error.message)
