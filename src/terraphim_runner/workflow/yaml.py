@@ -176,12 +176,12 @@ class _Loader:
             if isinstance(key, Scalar):
                 name = as_text(key)
                 first = folded.setdefault(name.upper(), key)
-                if first is key:
-                    entries[name] = Entry(key, last)
-                    if name == "<<" and not key.style:
-                        self._refuse_merge(key, last)
-                else:
+                # A second key that differs by case is kept, so that what is wrong below it is told, too.
+                entries.setdefault(name, Entry(key, last))
+                if first is not key:
                     self._duplicate(key, first)
+                elif name == "<<" and not key.style:
+                    self._refuse_merge(key, last)
             else:
                 message = "found a sequence or a mapping as a key, expected a string"
                 self._findings.error(key, "yaml-key", message)
