@@ -15,50 +15,17 @@ from typing import Any, Final, cast
 from terraphim_runner.cli.checkout import NO_COMMIT, LocalCheckout, read_checkout
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event, Repository
+from terraphim_runner.workflow.events import EVENTS
+from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.triggers import TriggerMatch, match
 
 MAX_EVENT_FILE_BYTES: Final = 25 * 1024 * 1024
 """GitHub's own limit for a webhook's body."""
 
-KNOWN_EVENTS: Final[Mapping[str, str | None]] = {
-    "branch_protection_rule": "created",
-    "check_run": "created",
-    "check_suite": "completed",
-    "create": None,
-    "delete": None,
-    "deployment": "created",
-    "deployment_status": "created",
-    "discussion": "created",
-    "discussion_comment": "created",
-    "fork": None,
-    "gollum": None,
-    "image_version": None,
-    "issue_comment": "created",
-    "issues": "opened",
-    "label": "created",
-    "merge_group": "checks_requested",
-    "milestone": "created",
-    "page_build": None,
-    "public": None,
-    "pull_request": "opened",
-    "pull_request_review": "submitted",
-    "pull_request_review_comment": "created",
-    "pull_request_target": "opened",
-    "push": None,
-    "registry_package": "published",
-    "release": "published",
-    "repository_dispatch": None,
-    "schedule": None,
-    "status": None,
-    "watch": "started",
-    "workflow_call": None,
-    "workflow_dispatch": None,
-    "workflow_run": "completed",
-}
-"""Every event that can start a workflow, and the activity that is assumed when no event file tells one."""
-
 _PULL_REQUESTS: Final = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
+_SOME_COMMIT: Final = "f" * 40
 _SHA: Final = re.compile(r"[0-9a-f]{40}")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\s\x00-\x1f\x7f~^:?*\[\\]+")
@@ -81,11 +48,20 @@ def local_event(name: str, repo: Path, event_file: Path | None, inputs: Mapping[
     return _event(name, checkout, payload, f"event file {event_file}" if event_file else "the event")
 
 
+def local_match(workflow: Workflow, event: Event) -> TriggerMatch:
+    """Tell whether a local event triggers the workflow.
+
+    A checkout without any commit has the commit ``000…0``, which in a real push means that the branch was deleted;
+    it is judged as an ordinary push.
+    """
+    return match(workflow, replace(event, sha=_SOME_COMMIT) if event.sha == NO_COMMIT else event)
+
+
 def _check_name(name: str) -> None:
-    if name in KNOWN_EVENTS:
+    if name in EVENTS:
         return
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), KNOWN_EVENTS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known events: {', '.join(KNOWN_EVENTS)}"
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), EVENTS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known events: {', '.join(EVENTS)}"
     raise UsageError(f"unknown event {name!r}; {hint}")
 
 
@@ -223,17 +199,16 @@ def _payload(name: str, checkout: LocalCheckout) -> dict[str, Any]:
         "repository": _repository_payload(checkout),
         "sender": {"login": "local", "id": 0, "type": "User"},
     }
-    action = KNOWN_EVENTS[name]
-    if action is not None:
-        payload["action"] = action
+    rule = EVENTS[name]
+    activities = rule.default_types or rule.types
+    if activities:
+        payload["action"] = activities[0]
     if name == "push":
         return payload | _push_payload(checkout)
     if name in _PULL_REQUESTS:
         return payload | _pull_request_payload(checkout)
     if name == "workflow_dispatch":
         return payload | {"ref": checkout.ref, "inputs": {}}
-    if name == "schedule":
-        return payload | {"schedule": ""}
     return payload
 
 

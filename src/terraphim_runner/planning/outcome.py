@@ -76,13 +76,11 @@ def needs_are_complete(job: Job, run: RunSnapshot) -> bool:
 def ancestors(workflow: Workflow, job: Job) -> tuple[JobKey, ...]:
     """Return every direct and indirect need of the job, nearest first, each once."""
     found: dict[JobKey, None] = {}
-    following = [need.job for need in job.needs]
-    while following:
-        level, following = following, []
-        for key in level:
-            if key not in found and key in workflow.jobs:
-                found[key] = None
-                following += [need.job for need in workflow.jobs[key].needs]
+    level: list[JobKey] = [need.job for need in job.needs]
+    while level:
+        new = [key for key in dict.fromkeys(level) if key not in found and key in workflow.jobs]
+        found.update(dict.fromkeys(new))
+        level = [need.job for key in new for need in workflow.jobs[key].needs]
     return tuple(found)
 
 

@@ -1,0 +1,72 @@
+"""``terraphim-runner plan``: what an event would run, without running anything."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from terraphim_runner.cli.arguments import pairs
+from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.cli.workflow_file import read_workflow
+from terraphim_runner.model.errors import UsageError
+from terraphim_runner.model.event import Event
+from terraphim_runner.planning import dispatch_inputs, github_context, outline, select_job
+from terraphim_runner.workflow.tree import Workflow
+
+
+class Format(StrEnum):
+    """How the plan is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan")(plan)
+
+
+def plan(
+    event: Annotated[str, typer.Argument(help="The event: push, pull_request, workflow_dispatch …")],
+    *,
+    workflow: Annotated[Path, typer.Option(help="The workflow file.")],
+    repo: Annotated[Path, typer.Option(help="The checkout that the event is about.")] = Path(),
+    event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")] = Format.TEXT,
+) -> None:
+    """Show which jobs and matrix legs an event would run; exit 0 also when it triggers nothing, 2 on bad input."""
+    variables = pairs(var or [], "--var")
+    what = local_event(event, repo, event_file, pairs(inputs or [], "--input"))
+    parsed = read_workflow(workflow, repo)
+    chosen = parsed if job is None else _only(parsed, job)
+    verdict = local_match(parsed, what)
+    listed = outline(chosen, event, _contexts(parsed, what, variables))
+    if form is Format.JSON:
+        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason}
+        typer.echo(json.dumps({**triggered, **listed.to_json()}, indent=2))
+        return
+    if not verdict.matched:
+        typer.echo(printable(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
+    for line in listed.render().splitlines():
+        typer.echo(printable(line))
+
+
+def _only(workflow: Workflow, job: str) -> Workflow:
+    try:
+        return select_job(workflow, job)
+    except KeyError:
+        raise UsageError(f"found no job {job!r} in {workflow.path}; it has {', '.join(workflow.jobs)}") from None
+
+
+def _contexts(workflow: Workflow, event: Event, variables: dict[str, str]) -> dict[str, Any]:
+    inputs = dispatch_inputs(workflow, event)
+    if inputs.problems:
+        raise UsageError("; ".join(inputs.problems))
+    github = github_context(event, workflow=workflow, run_id="1", run_number=1)
+    return {"github": github, "vars": variables, "inputs": dict(inputs.values)}

@@ -1,0 +1,190 @@
+"""A job → its planned legs: strategy, name, runs-on, timeout and continue-on-error evaluated, and checked."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final
+
+from terraphim_runner.expressions import Array, Object, Template, Value, kind, to_string
+from terraphim_runner.model.ids import LegKey
+from terraphim_runner.model.source import Diagnostic, Span
+from terraphim_runner.planning.evaluation import Contexts, Evaluator, first_span
+from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.planning.matrix import Combination, MatrixError, expand
+from terraphim_runner.workflow.tree import Job, Workflow
+
+DEFAULT_TIMEOUT_MINUTES: Final = 360.0
+MAX_TIMEOUT_MINUTES: Final = 35 * 24 * 60.0
+"""No run of GitHub's lives longer than 35 days; a longer timeout means this one."""
+
+MAX_NAME_LENGTH: Final = 100
+MAX_LABELS: Final = 64
+MAX_LABEL_LENGTH: Final = 256
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLegs:
+    """Either the legs, none when the matrix excludes everything, or why there cannot be any."""
+
+    legs: tuple[PlannedLeg, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Strategy:
+    fail_fast: bool
+    max_parallel: int
+    combinations: tuple[Combination, ...] | None
+    """None without a matrix."""
+
+
+def plan_legs(workflow: Workflow, job: Job, contexts: Contexts) -> PlannedLegs:
+    """Expand a job whose needs are complete. ``contexts`` hold ``github``, ``inputs``, ``vars`` and ``needs``.
+
+    Leg keys are ``build`` without a matrix, ``build/0`` … with one. Never raises for what a workflow says: the
+    diagnostics of the first leg that cannot be planned are all of that leg's.
+    """
+    evaluator = Evaluator(workflow.path, contexts)
+    strategy = _strategy(job, evaluator)
+    if evaluator.diagnostics:
+        return PlannedLegs(diagnostics=tuple(evaluator.diagnostics))
+    if strategy.combinations is None:
+        combinations: tuple[Combination, ...] = (Combination(values={}, words=()),)
+        keys = (LegKey(job.key),)
+    else:
+        combinations = strategy.combinations
+        keys = tuple(LegKey(f"{job.key}/{index}") for index in range(len(combinations)))
+    legs: list[PlannedLeg] = []
+    for index, (key, combination) in enumerate(zip(keys, combinations, strict=True)):
+        context = {
+            "fail-fast": strategy.fail_fast,
+            "job-index": index,
+            "job-total": len(combinations),
+            "max-parallel": strategy.max_parallel or len(combinations),
+        }
+        evaluator = Evaluator(workflow.path, contexts.with_(strategy=context, matrix=combination.values))
+        leg = _leg(job, key, combination, context, evaluator)
+        if evaluator.diagnostics:
+            return PlannedLegs(diagnostics=tuple(evaluator.diagnostics))
+        legs.append(leg)
+    return PlannedLegs(legs=tuple(legs))
+
+
+def _strategy(job: Job, evaluator: Evaluator) -> _Strategy:
+    strategy = job.strategy
+    if strategy is None:
+        return _Strategy(fail_fast=True, max_parallel=0, combinations=None)
+    fail_fast = _boolean("fail-fast", strategy.fail_fast, evaluator, default=True)
+    # As with GitHub, no positive number means no limit.
+    limit = _number("max-parallel", strategy.max_parallel, evaluator, default=0.0)
+    max_parallel = max(0, int(min(limit, 1e6)))
+    combinations: tuple[Combination, ...] | None = None
+    if strategy.matrix is not None:
+        span = first_span(strategy.matrix, strategy.span)
+        before = len(evaluator.diagnostics)
+        matrix = evaluator.value("the matrix", strategy.matrix, span)
+        if len(evaluator.diagnostics) == before:
+            try:
+                combinations = expand(matrix)
+            except MatrixError as error:
+                evaluator.problem(span, "matrix", str(error))
+    return _Strategy(fail_fast=fail_fast, max_parallel=max_parallel, combinations=combinations)
+
+
+def _leg(
+    job: Job, key: LegKey, combination: Combination, strategy: Mapping[str, Any], evaluator: Evaluator
+) -> PlannedLeg:
+    return PlannedLeg(
+        key=key,
+        job=job.key,
+        name=_name(job, combination, evaluator),
+        labels=_labels(job, evaluator),
+        matrix=combination.values,
+        strategy=strategy,
+        timeout_minutes=_timeout(job, evaluator),
+        continue_on_error=_boolean("continue-on-error", job.continue_on_error, evaluator, default=False),
+    )
+
+
+def _name(job: Job, combination: Combination, evaluator: Evaluator) -> str:
+    """A name with expressions is used as it is; any other gets the leg's values appended."""
+    written = to_string(evaluator.value("the name", job.name, job.name.span)) if job.name is not None else ""
+    if job.name is not None and not job.name.is_literal and written.strip():
+        name = written
+    else:
+        name = written if job.name is not None and job.name.is_literal and written else str(job.key)
+        if combination.words:
+            name = f"{name} ({', '.join(combination.words)})"
+    name = _UNPRINTABLE.sub(" ", name).strip()
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 3] + "..."
+
+
+def _labels(job: Job, evaluator: Evaluator) -> tuple[str, ...]:
+    """A runner group becomes the label ``group:<name>``, so that only a host that carries it takes the job."""
+    span = first_span(job.runs_on, job.span)
+    before = len(evaluator.diagnostics)
+    value = evaluator.value("'runs-on'", job.runs_on, span)
+    if len(evaluator.diagnostics) > before:
+        return ()
+    group: Value = None
+    if isinstance(value, Object):
+        group, value = value.get("group"), value.get("labels")
+    items = list(value) if isinstance(value, Array) else [] if value is None else [value]
+    labels = [_label(item, span, evaluator) for item in items]
+    if group is not None:
+        labels.append(f"group:{_label(group, span, evaluator)}")
+    if not labels:
+        evaluator.problem(span, "runs-on", "'runs-on' names no label; expected at least one, such as 'ubuntu-latest'")
+    if len(labels) > MAX_LABELS:
+        evaluator.problem(span, "runs-on", f"'runs-on' names {len(labels)} labels; expected at most {MAX_LABELS}")
+    return tuple(dict.fromkeys(labels))
+
+
+def _label(value: Value, span: Span, evaluator: Evaluator) -> str:
+    text = "" if isinstance(value, Array | Object) else to_string(value)
+    if not text.strip():
+        found = f"a value of kind {kind(value)}" if not isinstance(value, str) else "an empty label"
+        evaluator.problem(span, "runs-on", f"'runs-on' has {found}; expected a label such as 'ubuntu-latest'")
+    elif len(text) > MAX_LABEL_LENGTH:
+        evaluator.problem(span, "runs-on", f"a label of 'runs-on' is longer than {MAX_LABEL_LENGTH} characters")
+    return text
+
+
+def _timeout(job: Job, evaluator: Evaluator) -> float:
+    minutes = _number("timeout-minutes", job.timeout_minutes, evaluator, default=DEFAULT_TIMEOUT_MINUTES)
+    if job.timeout_minutes is not None and minutes <= 0:
+        message = f"'timeout-minutes' is {to_string(minutes)}; expected more than 0"
+        evaluator.problem(job.timeout_minutes.span, "timeout-minutes", message)
+    return min(minutes, MAX_TIMEOUT_MINUTES)
+
+
+def _boolean(key: str, template: Template | None, evaluator: Evaluator, *, default: bool) -> bool:
+    if template is None:
+        return default
+    value = _typed(key, template, evaluator, bool, "true or false")
+    return value if isinstance(value, bool) else default
+
+
+def _number(key: str, template: Template | None, evaluator: Evaluator, *, default: float) -> float:
+    if template is None:
+        return default
+    value = _typed(key, template, evaluator, float, "a number")
+    if not isinstance(value, float):
+        return default
+    if not isfinite(value):
+        evaluator.problem(template.span, key, f"{key!r} is {to_string(value)}; expected a finite number")
+        return default
+    return value
+
+
+def _typed(key: str, template: Template, evaluator: Evaluator, wanted: type, expected: str) -> Value:
+    before = len(evaluator.diagnostics)
+    value = evaluator.value(repr(key), template, template.span)
+    if len(evaluator.diagnostics) == before and not isinstance(value, wanted):
+        hint = "convert it with fromJSON(…)" if isinstance(value, str) else None
+        message = f"{key!r} evaluates to a value of kind {kind(value)}; expected {expected}"
+        evaluator.problem(template.span, key, message, hint)
+    return value
