@@ -97,6 +97,11 @@ class LocalRun:
         self._changed = anyio.Event()
         self._slots = anyio.Semaphore(plan.parallel)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether ``cancel`` was called."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """Cancel the run as GitHub does: running steps are interrupted, ``always()`` steps and jobs still run."""
         self._cancelled = True
@@ -105,14 +110,19 @@ class LocalRun:
     async def execute(self) -> Conclusion:
         """Run everything and return the run's conclusion."""
         async with anyio.create_task_group() as group:
-            while True:
-                self._changed = anyio.Event()
-                decisions = advance(self._plan.workflow, self._snapshot())
-                if decisions and isinstance(decisions[0], Finish):
-                    return decisions[0].conclusion
-                moved = [await self._apply(decision, group) for decision in decisions]
-                if not any(moved):
+            while not isinstance(decision := await self._step(group), Finish):
+                if not decision:
                     await self._changed.wait()
+            return decision.conclusion
+        raise AssertionError("a task group swallowed an exception")
+
+    async def _step(self, group: TaskGroup) -> Finish | bool:
+        """Carry out what the planner decides now; tell whether anything changed, or that nothing is left."""
+        self._changed = anyio.Event()
+        decisions = advance(self._plan.workflow, self._snapshot())
+        if decisions and isinstance(decisions[0], Finish):
+            return decisions[0]
+        return any([await self._apply(decision, group) for decision in decisions])
 
     def _snapshot(self) -> RunSnapshot:
         return RunSnapshot(

@@ -40,6 +40,7 @@ class StoredJob:
     status: Status
     attempt: int
     lost_attempts: int
+    host: HostId | None
     cancel_reason: str | None
 
 
@@ -80,6 +81,7 @@ def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]
             conclusion=Conclusion(row.conclusion) if row.conclusion else None,
             outputs=row.outputs,
             finished_order=row.finished_order,
+            cancelling=row.cancel_reason is not None and row.status != Status.COMPLETED,
         )
         found[key] = JobSnapshot(legs=(*(found[key].legs if key in found else ()), leg))
     return found
@@ -236,6 +238,7 @@ def _stored(row: Any) -> StoredJob:
         status=Status(row.status),
         attempt=row.attempt,
         lost_attempts=row.lost_attempts,
+        host=HostId(row.host) if row.host else None,
         cancel_reason=row.cancel_reason,
     )
 

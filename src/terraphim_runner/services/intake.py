@@ -1,0 +1,214 @@
+"""Taking deliveries in: from a stored delivery to its runs."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+from sqlalchemy import Connection
+
+from terraphim_runner.github.webhooks import PayloadError
+from terraphim_runner.github.webhooks.decoding import Ignored
+from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.model.event import Delivery, Event
+from terraphim_runner.model.ids import DeliveryId, RunId
+from terraphim_runner.model.source import Diagnostic, Span
+from terraphim_runner.model.states import Conclusion
+from terraphim_runner.planning.contexts import github_context
+from terraphim_runner.planning.inputs import dispatch_inputs
+from terraphim_runner.ports import CheckoutError, Clock
+from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.events import events_of
+from terraphim_runner.services.queue import Queue
+from terraphim_runner.services.repositories import Repositories
+from terraphim_runner.services.sources import Prepared, SourceFile, Sources
+from terraphim_runner.store import deliveries, runs
+from terraphim_runner.store.database import Database
+from terraphim_runner.store.deliveries import DeliveryState
+from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.triggers import match
+
+FETCH_TRIES = 3
+RETRY_PAUSE_S = 2.0
+DEADLINE_S = 900.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where GitHub is, as workflows see it."""
+
+    server_url: str
+    api_url: str
+
+
+class Intake:
+    """Stores deliveries and turns them into runs."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queue: Queue,
+        sources: Sources,
+        repositories: Repositories,
+        addresses: Addresses,
+        advancer: Advancer,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._sources = sources
+        self._repositories = repositories
+        self._addresses = addresses
+        self._advancer = advancer
+        self._clock = clock
+        self._busy: set[DeliveryId] = set()
+
+    @property
+    def busy(self) -> Collection[DeliveryId]:
+        """The deliveries that are being taken in by this process."""
+        return frozenset(self._busy)
+
+    async def accept(self, delivery: Delivery, *, ignored: Ignored | None) -> bool:
+        """Store a delivery; when it is new and means something, have it taken in. Return whether it was new.
+
+        It is stored when this returns. The same delivery id never gives runs twice.
+        """
+        if not await self._database.write(deliveries.insert, delivery):
+            return False
+        if ignored is not None:
+            await self._settle(delivery.id, DeliveryState.IGNORED, ignored.reason)
+        else:
+            await self._queue.start_intake(delivery.id)
+        return True
+
+    async def intake_once(self, delivery_id: DeliveryId) -> None:
+        """Create the runs of a stored delivery. May be repeated: what was created already is not created again."""
+        if delivery_id in self._busy:
+            return
+        self._busy.add(delivery_id)
+        try:
+            with anyio.fail_after(DEADLINE_S):
+                await self._take_in(delivery_id)
+        except (CheckoutError, PayloadError, InfrastructureError, TimeoutError) as error:
+            note = str(error) or f"it took more than {DEADLINE_S:g} s"
+            log.warning("delivery %s was not taken in: %s", delivery_id, note)
+            await self._settle(delivery_id, DeliveryState.FAILED, note)
+        finally:
+            self._busy.discard(delivery_id)
+
+    async def _take_in(self, delivery_id: DeliveryId) -> None:
+        found = await self._database.read(deliveries.load, delivery_id)
+        if found is None or found[1] is not DeliveryState.RECEIVED:
+            return
+        delivery, _ = found
+        events = events_of(delivery)
+        if isinstance(events, Ignored):
+            await self._settle(delivery_id, DeliveryState.IGNORED, events.reason)
+            return
+        notes: list[str] = []
+        created: list[RunId] = []
+        for event in events:
+            prepared = await self._prepare(event)
+            for file in prepared.files:
+                run_id, note = await self._consider(delivery, prepared.event, file)
+                notes.append(note)
+                if run_id is not None:
+                    created.append(run_id)
+        # Every run is stored before the delivery is settled; from here on each run is looked after by itself.
+        note = "\n".join(notes) or "the commit has no workflow files"
+        await self._settle(delivery_id, DeliveryState.PROCESSED, note)
+        for run_id in created:
+            await self._advancer.advance(run_id)
+
+    async def _prepare(self, event: Event) -> Prepared:
+        for tries_left in reversed(range(FETCH_TRIES)):
+            try:
+                return await self._sources.prepare(event)
+            except InfrastructureError as error:
+                if not error.retryable or tries_left == 0:
+                    raise
+                log.info("will try again: %s", error)
+                await anyio.sleep(RETRY_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    async def _consider(self, delivery: Delivery, event: Event, file: SourceFile) -> tuple[RunId | None, str]:
+        """Create a run where the file is triggered, or is not valid; return it with a note that says why."""
+        new = runs.NewRun(
+            delivery=delivery.id,
+            repository=event.repository.full_name,
+            path=file.path,
+            title=file.path,
+            event=event.name,
+            ref=event.ref,
+            sha=event.sha,
+            source=file.text,
+        )
+        if file.error is not None:
+            diagnostic = Diagnostic(path=file.path, span=Span.at(1, 1), rule="file", message=file.error)
+            return await self._store_broken(new, (diagnostic,), event)
+        result = parse(file.path, file.text)
+        if result.workflow is None:
+            return await self._store_broken(new, tuple(result.diagnostics), event)
+        verdict = match(result.workflow, event)
+        if not verdict.matched:
+            return None, f"{file.path} on {event.name}: not triggered: {verdict.reason}"
+        inputs = dispatch_inputs(result.workflow, event)
+        if inputs.problems:
+            error = "the run was started with inputs that do not fit: " + "; ".join(inputs.problems)
+            await self._database.write(self._store_failure, new, (), error)
+            return None, f"{file.path} on {event.name}: {error}"
+        run_id = await self._database.write(self._store, new, result.workflow, event)
+        return run_id, f"{file.path} on {event.name}: triggered: {verdict.reason}"
+
+    async def _store_broken(
+        self, new: runs.NewRun, diagnostics: tuple[Diagnostic, ...], event: Event
+    ) -> tuple[RunId | None, str]:
+        # What a broken file would be triggered by is unknown. GitHub reports it on every push; so do we, and on
+        # nothing else, for a pull request's push brings its own delivery.
+        if event.name != "push":
+            return None, f"{new.path} on {event.name}: not valid"
+        await self._database.write(self._store_failure, new, diagnostics, "the workflow file is not valid")
+        return None, f"{new.path} on {event.name}: not valid: {diagnostics[0].headline() if diagnostics else '?'}"
+
+    def _store(self, connection: Connection, new: runs.NewRun, workflow: Workflow, event: Event) -> RunId | None:
+        created = runs.create(connection, replace(new, title=workflow.title), at=self._clock.now())
+        if created is None:
+            return None
+        run_id, number = created
+        github = github_context(
+            event,
+            workflow=workflow,
+            run_id=str(run_id),
+            run_number=number,
+            server_url=self._addresses.server_url,
+            api_url=self._addresses.api_url,
+        )
+        contexts: dict[str, Any] = {
+            "github": github,
+            "vars": dict(self._repositories.of(new.repository).variables),
+            "inputs": dict(dispatch_inputs(workflow, event).values),
+        }
+        runs.set_contexts(connection, run_id, contexts, payload=event.payload)
+        return run_id
+
+    def _store_failure(
+        self, connection: Connection, new: runs.NewRun, diagnostics: tuple[Diagnostic, ...], error: str
+    ) -> None:
+        created = runs.create(connection, new, at=self._clock.now())
+        if created is not None:
+            runs.complete(
+                connection,
+                created[0],
+                Conclusion.STARTUP_FAILURE,
+                at=self._clock.now(),
+                error=error,
+                diagnostics=diagnostics,
+            )
+
+    async def _settle(self, delivery_id: DeliveryId, state: DeliveryState, note: str) -> None:
+        await self._database.write(deliveries.settle, delivery_id, state=state, note=note, at=self._clock.now())
