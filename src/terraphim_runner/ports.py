@@ -122,11 +122,14 @@ class Session(Protocol):
     async def write_files(self, files: Sequence[GuestFile]) -> None: ...
 
     async def read_file(self, path: str, *, max_bytes: int) -> bytes | None:
-        """Return the file's content, or None when there is none. More than ``max_bytes`` raises ``FileTooLargeError``."""
+        """Return the file's content, or None when there is none.
+
+        More than ``max_bytes`` raises ``FileTooLargeError``.
+        """
         ...
 
     async def unpack(self, destination: str, archive: AsyncIterator[bytes], *, owner: str = "runner") -> None:
-        """Unpack a tar stream (uncompressed) below a directory, which is created; everything then belongs to ``owner``."""
+        """Unpack a tar stream (uncompressed) below a directory, which is created; all of it belongs to ``owner``."""
         ...
 
     async def stats(self) -> SessionStats: ...
@@ -140,10 +143,10 @@ class CommandStartError(Exception):
 
 
 class RefusedError(Exception):
-    """The machine is well, but what was asked of it cannot be done there.
+    """The machine is well, but a file operation cannot be done there; the text says which and why.
 
-    No such directory, program or user, no permission, a full disk, an archive that reaches outside. Raised by
-    ``Process.wait`` (the command could not be started), ``write_files``, ``read_file`` and ``unpack``. A step's failure.
+    A missing directory, no permission, a full disk, an archive that reaches outside of its destination. Raised by
+    ``write_files``, ``read_file`` and ``unpack``; it is the step that fails.
     """
 
 

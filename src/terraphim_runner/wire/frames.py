@@ -22,7 +22,7 @@ ERR = 6
 EXIT = 7
 SIGNAL = 8
 CLOSE = 9
-"""Host: give the operation up. The guest kills a command's group; it still answers with ``EXIT``, ``DONE`` or ``FAIL``."""
+"""Host: give the operation up. A command's group is killed. The guest still answers: ``EXIT``, ``DONE`` or ``FAIL``."""
 CREDIT = 10
 WRITE = 11
 READ = 12
@@ -34,6 +34,7 @@ SYNC = 16
 PING = 17
 PONG = 18
 DONE = 19
+"""Guest: the operation succeeded; of a command: it was started, and ``EXIT`` will follow."""
 FAIL = 20
 
 WINDOW = 256 * 1024
