@@ -1,7 +1,8 @@
 """GitHub's expression language: ``${{ }}`` from text to values. Pure: no file, no clock, no run is known here.
 
 ``parse``, ``parse_template`` and ``parse_condition`` find every mistake that can be found without values and raise
-``ExpressionError``; ``evaluate``, ``resolve``, ``render`` and ``evaluate_tree`` need a ``Scope`` and raise ``EvaluationError``.
+``ExpressionError``; ``evaluate``, ``resolve``, ``render`` and ``evaluate_tree`` need a ``Scope`` and raise
+``EvaluationError``.
 """
 
 from terraphim_runner.expressions.availability import ANYTHING, CONTEXTS, SPECIAL_FUNCTIONS, Availability

@@ -22,8 +22,8 @@ class Availability:
     """What may be named at one place; ``where`` tells the place in messages (``jobs.<id>.if``).
 
     Names are found without case. The functions that need no surroundings (``contains``, ``format`` …) are always
-    there and not listed. ``status_arguments`` is how many job keys ``success()`` and ``failure()`` may be given: many in a
-    job's ``if``, none elsewhere.
+    there and not listed. ``status_arguments`` is how many job keys ``success()`` and ``failure()`` may be given:
+    many in a job's ``if``, none elsewhere.
     """
 
     contexts: frozenset[str]

@@ -1,7 +1,7 @@
 """Comparison without case, the way the production runner's platform does it ("ordinal, ignore case").
 
-Each character is mapped to its simple upper case, one to one: so "ß" stays, "ς" and "σ" both become "Σ", and
-"a" sorts before "[". Python's ``str.upper`` differs in characters that expand, and in the two below.
+Each character is mapped to its simple upper case, one to one: so "ß" stays, all three sigmas are the same, and "a"
+sorts before "[". Python's ``str.upper`` differs in characters that expand, and in the two below.
 """
 
 from typing import Final

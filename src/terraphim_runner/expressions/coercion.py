@@ -1,6 +1,6 @@
 """How values convert and compare: the language's loose rules, each in one function.
 
-The sources are GitHub's documentation ("Evaluate expressions in workflows and actions") and the behaviour of its runner.
+The sources are GitHub's documentation ("Evaluate expressions in workflows and actions") and its runner's behaviour.
 """
 
 import re
@@ -10,7 +10,10 @@ from typing import Final
 from terraphim_runner.expressions.casing import fold, is_greater
 from terraphim_runner.expressions.values import Array, Object, Value
 
-WHITESPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+WHITESPACE: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
 """What is blank to the runner's platform; unlike Python's, it has no U+001C to U+001F."""
 
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -31,12 +34,12 @@ def to_string(value: Value) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case float():
-            return _number_text(value)
         case Array():
             return "Array"
         case Object():
             return "Object"
+        case _:
+            return _number_text(value)
 
 
 def _number_text(number: float) -> str:
@@ -89,7 +92,7 @@ def is_truthy(value: Value) -> bool:
     """Tell whether a condition with this value holds: all but null, false, 0, NaN and ''."""
     if isinstance(value, Array | Object):
         return True
-    return bool(value) and value == value  # noqa: PLR0124 - NaN alone differs from itself
+    return bool(value) and not (isinstance(value, float) and isnan(value))
 
 
 def equals(left: Value, right: Value) -> bool:

@@ -1,10 +1,9 @@
 """``if:`` conditions, and what GitHub adds to them unasked."""
 
 from terraphim_runner.expressions.availability import STATUS_FUNCTIONS, Availability
-from terraphim_runner.expressions.errors import ExpressionError
-from terraphim_runner.expressions.parser import MAX_DEPTH, parse
+from terraphim_runner.expressions.parser import parse
 from terraphim_runner.expressions.template import OPENING, split
-from terraphim_runner.expressions.tree import And, Call, Expression, Literal, Node, children, walk
+from terraphim_runner.expressions.tree import And, Call, Expression, Literal, Node, walk
 
 
 def parse_condition(text: str, *, allowed: Availability) -> Expression:

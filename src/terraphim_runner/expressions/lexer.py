@@ -1,4 +1,4 @@
-"""Text to tokens. A number is whatever runs on to the next boundary, so ``1a`` is one bad token and not two good ones."""
+"""Text to tokens. A number is whatever runs on to the next boundary, so ``1a`` is one bad token, not two good ones."""
 
 import re
 from collections.abc import Mapping
@@ -72,15 +72,15 @@ def tokenize(text: str) -> list[Token]:
         kind = match.lastgroup
         offset, position = match.span(kind)
         written = match[kind]
-        if kind == NAME or kind == END:
+        if kind in (NAME, END):
             token = Token(kind, written, offset)
         elif kind == STRING:
             token = Token(kind, written, offset, written[1:-1].replace("''", "'"))
         elif kind == NUMBER:
             token = _number(written, offset)
         elif written == "." and before in _BEFORE_VALUE:
-            position = offset + len(_RUN_ON.match(text, offset)[0])
-            token = _number(text[offset:position], offset)
+            token = _number(_RUN_ON.findall(text, offset)[0], offset)
+            position = offset + len(token.text)
         else:
             token = Token(written, written, offset)
         tokens.append(token)
@@ -90,8 +90,9 @@ def tokenize(text: str) -> list[Token]:
 
 
 def _number(written: str, offset: int) -> Token:
-    token = Token(NUMBER, written, offset, parse_number(written))
-    if isnan(token.value):
+    number = parse_number(written)
+    token = Token(NUMBER, written, offset, number)
+    if isnan(number):
         raise ExpressionError(f"found {token}, expected a value", offset=offset, length=len(written))
     return token
 

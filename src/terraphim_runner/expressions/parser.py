@@ -1,15 +1,17 @@
 """Tokens to a tree, by operator precedence with explicit stacks.
 
-There is no recursion, so brackets cost no depth, as with GitHub: only nodes count. A chain of ``&&`` or ``||`` is one node.
+There is no recursion, so brackets cost no depth, as with GitHub: only nodes count. A chain of ``&&`` or ``||`` is one
+node.
 """
 
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from terraphim_runner.expressions.availability import CONTEXTS, SPECIAL_FUNCTIONS, STATUS_FUNCTIONS, Availability
 from terraphim_runner.expressions.errors import ExpressionError
 from terraphim_runner.expressions.functions import ALL, BY_LOWER_NAME, Function
-from terraphim_runner.expressions.lexer import END, NAME, NUMBER, STRING, Token, tokenize
+from terraphim_runner.expressions.lexer import END, NAME, Token, tokenize
 from terraphim_runner.expressions.tree import (
     And,
     Call,
@@ -28,15 +30,17 @@ from terraphim_runner.expressions.tree import (
 MAX_DEPTH: Final = 50
 """How many nodes may stand one below the other: GitHub's limit."""
 
+_KEPT_LENGTH: Final = 256
+"""Up to this length an expression is remembered, a thousand of them: the same workflows are parsed again and again."""
+
 _PRECEDENCE: Final = {"||": 1, "&&": 2, "==": 3, "!=": 3, "<": 4, "<=": 4, ">": 4, ">=": 4, "!": 5}
-_KEYWORDS: Final[dict[str, None | bool | float]] = {
+_KEYWORDS: Final[dict[str, bool | float | None]] = {
     "null": None,
     "true": True,
     "false": False,
     "NaN": float("nan"),
     "Infinity": float("inf"),
 }
-_CLOSING: Final = {"group": ")", "call": ")", "index": "]"}
 
 
 class _Operand(NamedTuple):
@@ -49,13 +53,21 @@ class _Operator(NamedTuple):
     offset: int
 
 
-class _Open(NamedTuple):
-    """A bracket that waits for its closing one. ``floor`` is how many operands were there before it."""
+class _Bracket(NamedTuple):
+    """``(`` of a group or ``[`` of an index, which waits for its closing one."""
 
-    kind: str
-    token: Token
+    closing: str
+    offset: int
+
+
+class _Call(NamedTuple):
+    """A function whose arguments are being read; ``floor`` is how many operands there were before them."""
+
+    function: Function
+    name: Token
     floor: int
-    function: Function | None = None
+    offset: int
+    closing: str = ")"
 
 
 def parse(text: str, *, allowed: Availability) -> Expression:
@@ -64,7 +76,14 @@ def parse(text: str, *, allowed: Availability) -> Expression:
     Unknown names, names that are out of place and wrong argument counts are found here, also in branches that would
     never be evaluated. Raises ``ExpressionError``, and nothing else, for any text.
     """
+    return _parse_known(text, allowed) if len(text) <= _KEPT_LENGTH else _parse(text, allowed)
+
+
+def _parse(text: str, allowed: Availability) -> Expression:
     return Expression(source=text, root=_Parser(tokenize(text), allowed).run())
+
+
+_parse_known: Final = lru_cache(maxsize=1024)(_parse)
 
 
 class _Parser:
@@ -75,7 +94,7 @@ class _Parser:
         self._allowed = allowed
         self._position = 0
         self._operands: list[_Operand] = []
-        self._pending: list[_Operator | _Open] = []
+        self._pending: list[_Operator | _Bracket | _Call] = []
 
     def run(self) -> Node:
         if self._tokens[0].kind == END:
@@ -101,7 +120,7 @@ class _Parser:
                 case "!":
                     self._pending.append(_Operator("!", token.offset))
                 case "(":
-                    self._pending.append(_Open("group", token, len(self._operands)))
+                    self._pending.append(_Bracket(")", token.offset))
                 case "name":
                     if self._peek().kind != "(":
                         self._push(self._name(token))
@@ -153,12 +172,12 @@ class _Parser:
         function = BY_LOWER_NAME.get(token.text.lower())
         if function is None or (function.name in SPECIAL_FUNCTIONS and function.name not in self._allowed.functions):
             raise _unknown_function(token, self._allowed, function)
-        self._next()
-        self._pending.append(_Open("call", token, len(self._operands), function))
+        opened = _Call(function, token, len(self._operands), self._next().offset)
+        self._pending.append(opened)
         if self._peek().kind != ")":
             return False
         self._next()
-        self._close_call(0)
+        self._call(opened)
         return True
 
     # What follows a value
@@ -183,7 +202,7 @@ class _Parser:
         """Consume ``[*]`` whole (False), or ``[`` alone (True)."""
         self._check_container(token)
         if self._peek().kind != "*":
-            self._pending.append(_Open("index", token, len(self._operands)))
+            self._pending.append(_Bracket("]", token.offset))
             return True
         self._next()
         closing = self._next()
@@ -201,39 +220,33 @@ class _Parser:
 
     def _separate(self, token: Token) -> None:
         self._reduce()
-        if not (self._pending and isinstance(self._pending[-1], _Open) and self._pending[-1].kind == "call"):
+        if not (self._pending and isinstance(self._pending[-1], _Call)):
             raise _unexpected(token, self._wanted())
 
     def _close(self, token: Token) -> None:
         self._reduce()
         opened = self._pending[-1] if self._pending else None
-        if not isinstance(opened, _Open) or _CLOSING[opened.kind] != token.kind:
+        if opened is None or isinstance(opened, _Operator) or opened.closing != token.kind:
             raise _unexpected(token, self._wanted())
-        match opened.kind:
-            case "call":
-                self._close_call(len(self._operands) - opened.floor)
-            case "index":
-                self._pending.pop()
-                key = self._operands.pop()
-                owner = self._operands.pop()
-                node = Index(owner.node, key.node, opened.token.offset)
-                self._push(node, max(owner.depth, key.depth))
-            case _:
-                self._pending.pop()
+        if isinstance(opened, _Call):
+            self._call(opened)
+            return
+        self._pending.pop()
+        if opened.closing == "]":
+            owner, key = self._take(2)
+            self._push(Index(owner.node, key.node, opened.offset), max(owner.depth, key.depth))
 
-    def _close_call(self, count: int) -> None:
-        opened = self._pending.pop()
-        assert isinstance(opened, _Open)
-        assert opened.function is not None
-        function = opened.function
-        token = opened.token
+    def _call(self, opened: _Call) -> None:
+        """Make a node of the innermost bracket, which is this call's; all operands since then are its arguments."""
+        self._pending.pop()
+        function, name = opened.function, opened.name
+        arguments = self._take(len(self._operands) - opened.floor)
         is_status = function.name in STATUS_FUNCTIONS
         maximum = min(function.maximum, self._allowed.status_arguments) if is_status else function.maximum
-        if complaint := function.complaint(count, maximum):
-            raise ExpressionError(complaint, offset=token.offset, length=len(token.text))
-        arguments = self._take(count)
+        if complaint := function.complaint(len(arguments), maximum):
+            raise ExpressionError(complaint, offset=name.offset, length=len(name.text))
         depth = max((operand.depth for operand in arguments), default=0)
-        self._push(Call(function.name, tuple(operand.node for operand in arguments), token.offset), depth)
+        self._push(Call(function.name, tuple(operand.node for operand in arguments), name.offset), depth)
 
     def _finish(self, token: Token) -> None:
         self._reduce()
@@ -242,10 +255,10 @@ class _Parser:
 
     def _wanted(self) -> str:
         opened = self._pending[-1] if self._pending else None
-        if not isinstance(opened, _Open):
+        if opened is None or isinstance(opened, _Operator):
             return "an operator or the end of the expression"
-        closing = f"{_CLOSING[opened.kind]!r} for the bracket opened at character {opened.token.offset + 1}"
-        return f"',' or {closing}" if opened.kind == "call" else closing
+        closing = f"{opened.closing!r} for the bracket opened at character {opened.offset + 1}"
+        return f"',' or {closing}" if isinstance(opened, _Call) else closing
 
     # Making nodes
 
@@ -265,7 +278,7 @@ class _Parser:
         """Make nodes of the pending operators that bind at least so strongly, up to the nearest open bracket."""
         while self._pending:
             operator = self._pending[-1]
-            if isinstance(operator, _Open) or _PRECEDENCE[operator.symbol] < strength:
+            if not isinstance(operator, _Operator) or _PRECEDENCE[operator.symbol] < strength:
                 return
             self._pending.pop()
             if operator.symbol == "!":
@@ -282,7 +295,7 @@ class _Parser:
         count = 2
         while self._pending:
             before = self._pending[-1]
-            if isinstance(before, _Open) or before.symbol != operator.symbol:
+            if not isinstance(before, _Operator) or before.symbol != operator.symbol:
                 break
             operator = before
             self._pending.pop()
@@ -314,6 +327,10 @@ def _unknown_context(token: Token, allowed: Availability) -> ExpressionError:
         message = f"unknown context {token} in {allowed.where}, expected {expected}{_nearest(token.text, names)}"
         if token.text.lower() in BY_LOWER_NAME:
             message += f"; a function is called with brackets: {token.text}(…)"
+        elif keyword := next((word for word in _KEYWORDS if word.lower() == token.text.lower()), None):
+            message += f"; the constant is written {keyword!r}"
+        else:
+            message += "; text stands in single quotes"
     return ExpressionError(message, offset=token.offset, length=len(token.text))
 
 

@@ -22,7 +22,7 @@ OPENING: Final = "${{"
 _BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*+)\}\}")
 """An expression and its end; a ``}}`` inside of quoted text is not the end."""
 
-Part = None | bool | float | str | Expression
+Part = bool | float | str | Expression | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Template:
     source: str
 
     @classmethod
-    def literal(cls, value: None | bool | float | str, span: Span, source: str | None = None) -> "Template":
+    def literal(cls, value: bool | float | str | None, span: Span, source: str | None = None) -> "Template":
         """Return the template of a scalar without expressions; an ``int`` becomes the number it is."""
         part = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
         return cls(parts=(part,), span=span, source=to_string(part) if source is None else source)

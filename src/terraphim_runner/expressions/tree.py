@@ -1,4 +1,4 @@
-"""The syntax tree of an expression. Frozen, without values of any run; ``offset`` counts characters in the text parsed."""
+"""The syntax tree of an expression: frozen, without values of any run. ``offset`` counts characters in its text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Operator(StrEnum):
 class Literal:
     """A constant, also the name after a dot."""
 
-    value: None | bool | float | str
+    value: bool | float | str | None
     offset: int
 
 

@@ -97,7 +97,7 @@ class Object:
         return f"Object({self._entries!r})"
 
 
-Value = None | bool | float | str | Array | Object
+Value = bool | float | str | Array | Object | None
 """Everything that an expression can evaluate to."""
 
 
@@ -105,8 +105,8 @@ def from_json(plain: object) -> Value:
     """Return the value of plain JSON data: mappings, sequences, strings, numbers, booleans, None.
 
     Values pass through. Numbers become floats (an integer beyond their range, an infinity); half surrogate pairs, which
-    no file could hold, become U+FFFD. Raises ``EvaluationError`` when nested deeper than ``MAX_DEPTH``, ``TypeError`` for what
-    is not JSON.
+    no file could hold, become U+FFFD. Raises ``EvaluationError`` when nested deeper than ``MAX_DEPTH``, ``TypeError``
+    for what is not JSON.
     """
     return _from_json(plain, MAX_DEPTH)
 
@@ -168,11 +168,11 @@ def kind(value: Value) -> str:
             return "null"
         case bool():
             return "boolean"
-        case float():
-            return "number"
         case str():
             return "string"
         case Array():
             return "array"
         case Object():
             return "object"
+        case _:
+            return "number"

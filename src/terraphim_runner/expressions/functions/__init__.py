@@ -1,6 +1,7 @@
 """The functions of the language, one module each, and the table of them.
 
-``success``, ``failure``, ``cancelled``, ``always`` and ``hashFiles`` need to know a run or a disk: only their shape is here.
+``success``, ``failure``, ``cancelled``, ``always`` and ``hashFiles`` need to know a run or a disk: only their
+shape is here.
 """
 
 from typing import Final

@@ -1,4 +1,7 @@
-"""``fromJSON(text)``: the value that JSON text spells. NaN and infinities are taken, so that ``toJSON`` can be undone."""
+"""``fromJSON(text)``: the value that JSON text spells.
+
+NaN and infinities are taken too, so that ``toJSON`` can be undone.
+"""
 
 import json
 from typing import Final

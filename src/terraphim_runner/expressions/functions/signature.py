@@ -51,7 +51,7 @@ class Function:
     """The number of arguments must be odd."""
 
     def complaint(self, count: int, maximum: int) -> str | None:
-        """Return what is wrong with this number of arguments, or None; ``maximum`` may be less than the function's own."""
+        """Return what is wrong with this number of arguments, or None; ``maximum`` may be less than the own one."""
         if self.minimum <= count <= maximum and (count % 2 == 1 or not self.odd):
             return None
         if self.odd:

@@ -1,6 +1,7 @@
-"""``success()``, ``failure()``, ``cancelled()`` and ``always()``: need to know the run, so that whoever evaluates supplies them.
+"""``success()``, ``failure()``, ``cancelled()`` and ``always()``: need to know the run.
 
-In a job's ``if`` the first two can be given job keys; elsewhere ``Availability`` forbids that.
+Whoever evaluates supplies them. In a job's ``if`` the first two can be given job keys; elsewhere ``Availability``
+forbids that.
 """
 
 from typing import Final

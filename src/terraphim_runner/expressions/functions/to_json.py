@@ -1,6 +1,7 @@
 """``toJSON(value)``: two spaces of indentation, keys in their order, empty collections on one line.
 
-Beyond what JSON demands, U+0085, U+2028 and U+2029 are escaped; NaN and infinities stand unquoted, as the runner has it.
+Beyond what JSON demands, U+0085, U+2028 and U+2029 are escaped; NaN and infinities stand unquoted, as with the
+runner.
 """
 
 import re
