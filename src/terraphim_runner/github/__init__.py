@@ -1,0 +1,1 @@
+"""GitHub's side: what it sends (``webhooks``) and what its repositories hold (``contents``)."""

@@ -1,0 +1,68 @@
+"""One holder per name at a time: among the tasks of this process, and among the processes of this machine."""
+
+import fcntl
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+import anyio
+
+from terraphim_runner.model.errors import InfrastructureError
+
+_POLL_S: Final = 0.05
+
+
+class NamedLocks:
+    """Locks by name. Used from one event loop; other processes are kept out by ``flock`` below ``directory``.
+
+    Names are relative paths that the caller checked (``owner/name``). A crash frees the lock with its file.
+    """
+
+    def __init__(self, directory: Path, *, timeout_s: float) -> None:
+        self._directory = directory
+        self._timeout_s = timeout_s
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncGenerator[None, None]:
+        """Hold the lock. Raises a retryable ``InfrastructureError`` when another process keeps it past the deadline."""
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = anyio.Lock()
+        async with lock:
+            file = await self._flock(name)
+            try:
+                yield
+            finally:
+                os.close(file)
+
+    async def _flock(self, name: str) -> int:
+        path = self._directory / f"{name}.lock"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            with anyio.fail_after(self._timeout_s):
+                while not _locked(file):  # noqa: ASYNC110 - no event tells of another process
+                    await anyio.sleep(_POLL_S)
+        except TimeoutError:
+            os.close(file)
+            raise InfrastructureError(
+                doing=f"lock the repository {name!r}",
+                reason=f"another process holds {str(path)!r} for more than {self._timeout_s:g} s",
+                retryable=True,
+            ) from None
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
