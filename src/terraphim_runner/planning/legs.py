@@ -22,7 +22,7 @@ MAX_NAME_LENGTH: Final = 100
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 256
 
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
