@@ -5,7 +5,9 @@ stands for all below it, a leading ``!`` takes away what earlier patterns found.
 read, also not through a symbolic link.
 """
 
+import errno
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +17,13 @@ from typing import Final
 
 from terraphim_runner.expressions import EvaluationError
 
-MAX_FILES: Final = 1_000_000
+MAX_VISITED: Final = 1_000_000
+"""How many files and directories one pattern may look at."""
+
 _FOLLOW: Final = "--follow-symbolic-links"
+_NO_FILE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG})
+"""What vanished, a link to nothing or to itself, and a name that cannot be: there is no file."""
+
 _GLOB: Final = re.compile(r"[*?\[]")
 
 
@@ -110,7 +117,9 @@ def hash_files(root: Path, arguments: Sequence[str]) -> str:
     Raises ``EvaluationError``: a pattern that leaves the root, or a file that cannot be read.
     """
     follow = bool(arguments) and arguments[0] == _FOLLOW
-    root = root.resolve()
+    if "\0" in "".join((str(root), *arguments)):
+        raise EvaluationError("found a NUL character in the workspace or a pattern of hashFiles(), expected a path")
+    root = Path(os.path.realpath(root))
     patterns = parse_patterns(arguments[1:] if follow else arguments, root)
     total = hashlib.sha256()
     count = 0
@@ -131,30 +140,32 @@ def _matching(root: Path, patterns: Sequence[Pattern], *, follow: bool) -> list[
                     wanted = not wanted
             if wanted:
                 found.add(relative)
-            if len(found) > MAX_FILES:
-                raise EvaluationError(f"hashFiles() found more than {MAX_FILES} files: use a narrower pattern")
     return [root / relative for relative in sorted(found, key=str)]
 
 
 def _files(root: Path, start: PurePosixPath, *, follow: bool) -> Iterator[PurePosixPath]:
-    """Yield the files at and below ``start`` whose real place is inside of the root, each real directory once."""
-    pending = [start]
-    seen: set[Path] = set()
+    """Yield the files at and below ``start`` whose real place is inside of the root; never enters a circle of links."""
+    pending: list[tuple[PurePosixPath, frozenset[Path]]] = [(start, frozenset())]
+    visited = 0
     while pending:
-        relative = pending.pop()
+        relative, above = pending.pop()
+        visited += 1
+        if visited > MAX_VISITED:
+            raise EvaluationError(f"hashFiles() looked at more than {MAX_VISITED} files: use a narrower pattern")
         path = root / relative
         try:
-            real = path.resolve(strict=True)
+            real = Path(os.path.realpath(path, strict=True))
             if not real.is_relative_to(root):
                 continue
             if path.is_file():
                 yield relative
-            elif path.is_dir() and real not in seen and (follow or not path.is_symlink()):
-                seen.add(real)
-                pending.extend(relative / entry.name for entry in path.iterdir())
+            elif path.is_dir() and real not in above and (follow or not path.is_symlink()):
+                below = above | {real}
+                pending.extend((relative / entry.name, below) for entry in path.iterdir())
+        except PermissionError as error:
+            raise EvaluationError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
         except OSError as error:
-            # What vanished, or a link to nothing or to itself, is no file.
-            if isinstance(error, PermissionError):
+            if error.errno not in _NO_FILE:
                 raise EvaluationError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
 
 

@@ -1,0 +1,130 @@
+"""Text with ``${{ }}``: its parts, its positions, and its value."""
+
+import pytest
+
+from terraphim_runner.expressions import (
+    ANYTHING,
+    Array,
+    EvaluationError,
+    Expression,
+    ExpressionError,
+    Object,
+    Scope,
+    Template,
+    evaluate_tree,
+    from_json,
+    parse,
+    parse_template,
+    references,
+    render,
+    resolve,
+    to_json,
+)
+from terraphim_runner.model.source import Span
+
+SPAN = Span.at(3, 7)
+
+
+def template(text: str) -> Template:
+    return parse_template(text, allowed=ANYTHING, span=SPAN)
+
+
+def test_text_without_an_expression_is_one_literal() -> None:
+    parsed = template("npm ci # {{ }} $ { }}")
+    assert parsed.parts == ("npm ci # {{ }} $ { }}",)
+    assert parsed.is_literal
+    assert parsed.span == SPAN
+    assert template("").parts == ("",)
+
+
+def test_expression_alone_keeps_the_kind_of_its_value() -> None:
+    scope = Scope(contexts={"matrix": from_json({"versions": [1, 2]})})
+    value = resolve(template("${{ matrix.versions }}"), scope)
+    assert isinstance(value, Array)
+    assert render(template("${{ matrix.versions }}"), scope) == "Array"
+
+
+def test_several_parts_make_a_text() -> None:
+    scope = Scope(contexts={"matrix": from_json({"os": "linux", "n": 3.10})})
+    assert resolve(template("${{ matrix.os }}-${{ matrix.n }} "), scope) == "linux-3.1 "
+
+
+def test_expressions_know_where_they_stand_in_the_text() -> None:
+    parsed = template("a ${{  github.ref }} b ${{github.sha}}")
+    assert [(item.source, item.offset) for item in parsed.expressions] == [("github.ref", 7), ("github.sha", 26)]
+    assert parsed.source[7:].startswith("github.ref")
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "length"),
+    [
+        ("abc ${{ github. }}", 15, 1),
+        ("abc ${{   nope }}", 10, 4),
+        ("a ${{ 1 }} ${{ 1 1 }}", 17, 1),
+        ("a ${{ }} b", 2, 6),
+        ("a ${{ 1 b", 2, 3),
+        ("${{ format('}}) }}", 0, 3),
+        ("line\n${{ contains(1) }}", 9, 8),
+    ],
+)
+def test_mistake_in_a_text_is_told_with_its_offset(text: str, offset: int, length: int) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        template(text)
+    assert (caught.value.offset, caught.value.length) == (offset, length)
+
+
+def test_typed_literals_keep_their_kind() -> None:
+    values = [resolve(Template.literal(value, SPAN), Scope()) for value in (5, True, None, 1.5, "x")]
+    assert values == [5.0, True, None, 1.5, "x"]
+    assert [type(value) for value in values] == [float, bool, type(None), float, str]
+    assert render(Template.literal(5, SPAN), Scope()) == "5"
+
+
+def test_tree_is_evaluated_leaf_by_leaf() -> None:
+    tree = {
+        "os": (template("linux"), template("${{ github.os }}")),
+        "include": template("${{ fromJSON('[{\"a\": 1}]') }}"),
+        "version": Template.literal(3.11, SPAN),
+    }
+    scope = Scope(contexts={"github": from_json({"os": "mac"})})
+    value = evaluate_tree(tree, scope)
+    assert isinstance(value, Object)
+    assert to_json(value) == {"os": ["linux", "mac"], "include": [{"a": 1}], "version": 3.11}
+
+
+def test_tree_shares_one_budget() -> None:
+    scope = Scope(contexts={"env": from_json({"x": "x" * 1_000_000})})
+    tree = tuple(template("a ${{ env.x }}") for _ in range(20))
+    with pytest.raises(EvaluationError, match="bytes"):
+        evaluate_tree(tree, scope)
+
+
+def test_references_tell_contexts_and_their_first_property() -> None:
+    text = "needs.build.outputs.x && env[matrix.name] || contains(toJSON(github), secrets['TOKEN']) || steps.*.outcome"
+    found = references(parse(text, allowed=ANYTHING))
+    assert found == {
+        ("needs", "build"),
+        ("env", None),
+        ("matrix", "name"),
+        ("github", None),
+        ("secrets", "TOKEN"),
+        ("steps", None),
+    }
+
+
+def test_function_without_a_supplier_is_an_error_of_evaluation() -> None:
+    parsed = template("${{ hashFiles('**') }}")
+    assert all(isinstance(part, Expression) for part in parsed.parts)
+    with pytest.raises(EvaluationError, match=r"hashFiles\(\) has no value here"):
+        resolve(parsed, Scope())
+
+
+def test_supplied_function_is_given_its_arguments_values() -> None:
+    given: list[object] = []
+
+    def hash_files(arguments: list[object]) -> str:
+        given.extend(arguments)
+        return "abc"
+
+    assert render(template("k-${{ hashFiles('a', 1) }}"), Scope(functions={"hashFiles": hash_files})) == "k-abc"
+    assert given == ["a", 1.0]
