@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from terraphim_runner.model.ids import SessionId
 from terraphim_runner.model.job import Annotation, LogLine, StepResult
@@ -168,6 +169,12 @@ class MachineSpec:
 
 class Provider(Protocol):
     """Makes machines. Entered once (``async with``) before use; leaving it destroys every machine."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     @property
     def name(self) -> str: ...

@@ -34,10 +34,8 @@ MAX_FILE_BYTES: Final = MIB
 def _secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
-    if not isinstance(value, str):
-        raise ValueError("expected text")
-    if "\n" in value or "\x00" in value:
-        raise ValueError("expected one line")
+    if not isinstance(value, str) or "\n" in value or "\x00" in value:
+        raise ValueError("expected one line of text")
     return Secret(value)
 
 

@@ -1,0 +1,1 @@
+"""The HTTP faces: the webhook, health, and the read-only API."""

@@ -1,0 +1,84 @@
+"""What the API shows of stored rows, as plain JSON values. Only what is named here is shown."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+_Row = Mapping[str, Any]
+
+
+def run_summary(row: _Row) -> dict[str, Any]:
+    """Return a run without its jobs."""
+    return {
+        "id": str(row["id"]),
+        "number": row["number"],
+        "repository": row["repository"],
+        "workflow": {"path": row["path"], "name": row["name"]},
+        "event": row["event"],
+        "ref": row["ref"],
+        "sha": row["sha"],
+        "status": row["status"],
+        "conclusion": row["conclusion"],
+        "created_at": _time(row["created_at"]),
+        "started_at": _time(row["started_at"]),
+        "completed_at": _time(row["completed_at"]),
+        "error": row["error"],
+        "delivery": {"id": row["delivery_id"], "received_at": _time(row["received_at"])},
+        "url": f"/api/runs/{row['id']}",
+    }
+
+
+def run_detail(row: _Row, jobs: Sequence[_Row], steps: Sequence[_Row], annotations: Sequence[_Row]) -> dict[str, Any]:
+    """Return a run with its jobs, their steps, and what they annotated."""
+    shown = [
+        _job(
+            job,
+            [_step(step) for step in steps if step["job_id"] == job["id"]],
+            [_annotation(item) for item in annotations if item["job_id"] == job["id"]],
+        )
+        for job in jobs
+    ]
+    return {**run_summary(row), "diagnostics": row["diagnostics"], "jobs": shown}
+
+
+def _job(row: _Row, steps: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    leg: Mapping[str, Any] = row["leg"] or {}
+    return {
+        "id": str(row["id"]),
+        "job": row["job"],
+        "key": row["leg_key"],
+        "name": row["name"],
+        "matrix": leg.get("matrix", {}),
+        "labels": leg.get("labels", []),
+        "status": row["status"],
+        "conclusion": row["conclusion"],
+        "attempt": row["attempt"],
+        "reason": row["reason"],
+        "machine": row["machine"],
+        "created_at": _time(row["created_at"]),
+        "started_at": _time(row["started_at"]),
+        "completed_at": _time(row["completed_at"]),
+        "diagnostics": row["diagnostics"],
+        "steps": steps,
+        "annotations": annotations,
+        "logs_url": f"/api/runs/{row['run_id']}/jobs/{row['id']}/logs",
+    }
+
+
+def _step(row: _Row) -> dict[str, Any]:
+    shown = ("number", "name", "status", "outcome", "conclusion", "exit_code", "summary", "error")
+    return {
+        "id": row["step_id"],
+        **{name: row[name] for name in shown},
+        "started_at": _time(row["started_at"]),
+        "completed_at": _time(row["completed_at"]),
+    }
+
+
+def _annotation(row: _Row) -> dict[str, Any]:
+    shown = ("step", "level", "message", "title", "file", "line", "end_line", "column", "end_column")
+    return {name: row[name] for name in shown}
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None

@@ -1,0 +1,102 @@
+"""``POST /webhook``: verify, decode, store, answer; everything else happens afterwards.
+
+The answer does not wait for git, so the runs are not known yet: ``runs`` is the address where they will appear.
+"""
+
+import logging
+import re
+from typing import Any, Final
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from terraphim_runner.github.webhooks import (
+    Ignored,
+    PayloadError,
+    SignatureError,
+    SignatureMissingError,
+    WebhookSecrets,
+    decode,
+    verify,
+)
+from terraphim_runner.model.event import Delivery, Event
+from terraphim_runner.model.ids import DeliveryId
+from terraphim_runner.ports import Clock
+from terraphim_runner.services.intake import Intake
+from terraphim_runner.web.bodies import BodyReader, BodyTimeoutError, BodyTooLargeError, BufferFullError
+
+_DELIVERY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_EVENT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_STARTING_ACTIONS: Final = frozenset({"opened", "synchronize", "reopened"})
+_IN_LOOP_BYTES: Final = 64 * 1024
+"""Larger bodies are decoded in a thread, for the loop must not stand still."""
+
+log = logging.getLogger(__name__)
+
+
+def webhook_routes(*, intake: Intake, secrets: WebhookSecrets, bodies: BodyReader, clock: Clock) -> APIRouter:
+    """Return the route of the webhook."""
+    router = APIRouter()
+
+    @router.post("/webhook")
+    async def webhook(request: Request) -> JSONResponse:
+        """Take a delivery of GitHub's. It is stored before the reply; the same delivery id never runs twice."""
+        return await _receive(request, intake=intake, secrets=secrets, bodies=bodies, clock=clock)
+
+    return router
+
+
+async def _receive(
+    request: Request, *, intake: Intake, secrets: WebhookSecrets, bodies: BodyReader, clock: Clock
+) -> JSONResponse:
+    received_at = clock.now()
+    try:
+        body = await bodies.read(request)
+        verify(secrets, body, request.headers.get("x-hub-signature-256"))
+    except SignatureMissingError as error:
+        return _refuse(400, str(error))
+    except SignatureError as error:
+        log.warning("a webhook was refused: %s", error)
+        return _refuse(403, str(error))
+    except BodyTooLargeError as error:
+        return _refuse(413, str(error))
+    except BodyTimeoutError as error:
+        return _refuse(408, str(error))
+    except BufferFullError as error:
+        return _refuse(503, str(error))
+    delivery_id = request.headers.get("x-github-delivery", "")
+    event_name = request.headers.get("x-github-event", "")
+    if not _DELIVERY.fullmatch(delivery_id):
+        return _refuse(
+            400, "the header X-GitHub-Delivery is missing or not an id: expected up to 64 letters, digits, -"
+        )
+    if not _EVENT.fullmatch(event_name):
+        return _refuse(400, "the header X-GitHub-Event is missing or not an event's name, such as 'push'")
+    delivery = Delivery(id=DeliveryId(delivery_id), event=event_name, body=body, received_at=received_at)
+    try:
+        decoded = decode(delivery) if len(body) <= _IN_LOOP_BYTES else await anyio.to_thread.run_sync(decode, delivery)
+    except PayloadError as error:
+        return _refuse(400, str(error))
+    is_new = await intake.accept(delivery, ignored=decoded if isinstance(decoded, Ignored) else None)
+    return JSONResponse(_reply(delivery, decoded, is_new=is_new))
+
+
+def _reply(delivery: Delivery, decoded: Event | Ignored, *, is_new: bool) -> dict[str, Any]:
+    message, status = f"Webhook received (action={decoded.action or 'none'})", "acknowledged"
+    if not is_new:
+        message = f"Delivery {delivery.id} was received before and does not run again"
+    elif isinstance(decoded, Event) and decoded.name == "push":
+        message, status = f"Push webhook received for {decoded.ref}", "success"
+    elif isinstance(decoded, Event) and decoded.name == "pull_request" and decoded.action in _STARTING_ACTIONS:
+        message, status = "Pull request webhook received and workflow execution started", "success"
+    return {
+        "message": message,
+        "status": status,
+        "delivery": delivery.id,
+        "runs": f"/api/runs?delivery={delivery.id}",
+    }
+
+
+def _refuse(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"message": message, "status": "error"}, status_code=status)
