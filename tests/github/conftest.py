@@ -90,3 +90,8 @@ def make(tmp_path: Path):
         return make_mirror(tmp_path, **changed)
 
     return made
+
+
+@pytest.fixture
+def make_origin(tmp_path: Path):
+    return lambda name: Origin(tmp_path / name)

@@ -1,6 +1,7 @@
 """Unpacking trees as a machine does, and asking real git about them."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,7 @@ def unpack(tmp_path: Path) -> Callable[..., object]:
         )
         async with tree.checkout(request) as checkout:
             archive = await collect(checkout)
-        number = len(list(tmp_path.glob("machine*")))
-        path = tmp_path / f"machine{number}"
-        path.mkdir()
-        subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(path)], input=archive, check=True, timeout=30)
+        path = extract(archive, tmp_path)
         return Unpacked(path, checkout.sha, checkout.ref, archive)
 
     return unpacked
@@ -53,3 +51,9 @@ def unpack(tmp_path: Path) -> Callable[..., object]:
 
 async def collect(checkout: Checkout) -> bytes:
     return b"".join([chunk async for chunk in checkout.archive])
+
+
+def extract(archive: bytes, parent: Path) -> Path:
+    path = Path(tempfile.mkdtemp(prefix="machine", dir=parent))
+    subprocess.run(["tar", "-x", "--no-same-owner", "-C", str(path)], input=archive, check=True, timeout=30)
+    return path

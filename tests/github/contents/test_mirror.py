@@ -17,6 +17,10 @@ pytestmark = pytest.mark.anyio
 MISSING = "d" * 40
 
 
+def listing(path):
+    return subprocess.check_output(["find", str(path), "-printf", "%p %T@ %s\n"])
+
+
 async def test_ensure_new_repository_mirrors_it_bare(origin, mirror, tmp_path):
     sha = origin.git("rev-parse", "HEAD")
     await mirror.ensure(origin.repository, sha, "refs/heads/main")
@@ -146,10 +150,10 @@ async def test_ensure_placed_repository_is_used_as_it_is(origin, mirror, tmp_pat
     assert await mirror.resolve(origin.repository, "refs/heads/main") == sha
     origin.write("a", "1")
     newer = origin.commit()
-    before = subprocess.check_output(["find", str(target)])
+    before = listing(target)
     with pytest.raises(CheckoutError, match="used as it is"):
         await mirror.ensure(origin.repository, newer, "refs/heads/main")
-    assert subprocess.check_output(["find", str(target)]) == before
+    assert listing(target) == before
 
 
 async def test_ensure_folder_that_is_no_repository_is_told(origin, mirror, tmp_path):
