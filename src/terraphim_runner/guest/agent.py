@@ -52,7 +52,7 @@ class Agent:
             if was_full and not self._port.is_full:
                 self._proceed()
                 self._port.flush()
-            self._loop.run_once(block=not self._more)
+            self._loop.run_once(block=not self._more and not self._port.is_closed)
             if not self._port.is_full:
                 self._port.flush()
 
