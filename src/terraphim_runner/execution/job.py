@@ -12,11 +12,11 @@ from terraphim_runner.execution.layout import Layout
 from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.output import LogBudget
 from terraphim_runner.execution.request import JobRequest
-from terraphim_runner.execution.step import run_step
+from terraphim_runner.execution.step import run_step, shown
+from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import EvaluationError, render
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import JobResult, LogKind
-from terraphim_runner.model.states import Conclusion
 from terraphim_runner.ports import Clock, Command, GuestFile, JobReporter, Session, Stream, SystemClock
 
 _SETUP_DEADLINE_S = 60.0
@@ -76,7 +76,7 @@ def _result(frame: JobFrame, started_at: datetime, outputs: dict[str, str], erro
         conclusion=frame.state.status,
         started_at=started_at,
         completed_at=frame.clock.now(),
-        steps=tuple(frame.state.results),
+        steps=tuple(shown(frame, result) for result in frame.state.results),
         outputs=outputs,
         annotations=tuple(frame.state.annotations),
         error=frame.masks.apply(error) if error else None,
@@ -105,7 +105,8 @@ async def _set_up(frame: JobFrame) -> None:
 async def _prepare(frame: JobFrame, argv: tuple[str, ...]) -> None:
     said = bytearray()
 
-    async def collect(_: Stream, data: bytes) -> None:
+    async def collect(stream: Stream, data: bytes) -> None:
+        del stream
         said.extend(data[: 4096 - len(said)])
 
     command = Command(argv=argv, env=frame.contexts.default_environment(), cwd="/", user="root")
@@ -128,33 +129,28 @@ async def _environment_error(frame: JobFrame) -> str | None:
 
 
 async def _run_steps(frame: JobFrame) -> None:
-    trouble: Exception | None = None
-    async with anyio.create_task_group() as group:
+    scope = anyio.CancelScope()
 
-        async def watch_request() -> None:
-            await frame.request.cancellation.wait()
-            frame.stop.request(frame.request.cancellation.reason)
+    async def watch_request() -> None:
+        await frame.request.cancellation.wait()
+        frame.stop.request(frame.request.cancellation.reason)
 
-        async def watch_time() -> None:
-            minutes = frame.request.leg.timeout_minutes
-            await anyio.sleep(minutes * 60)
-            frame.stop.request(f"the job has exceeded the maximum execution time of {minutes:g} minutes")
+    async def watch_time() -> None:
+        minutes = frame.request.leg.timeout_minutes
+        await anyio.sleep(minutes * 60)
+        frame.stop.request(f"the job has exceeded the maximum execution time of {minutes:g} minutes")
 
-        async def enforce_deadline() -> None:
-            await frame.stop.wait()
-            await anyio.sleep(frame.request.limits.cancel_deadline_s)
-            group.cancel_scope.cancel()
+    async def enforce_deadline() -> None:
+        await frame.stop.wait()
+        await anyio.sleep(frame.request.limits.cancel_deadline_s)
+        scope.cancel()
 
-        for watch in (watch_request, watch_time, enforce_deadline):
-            group.start_soon(watch)
-        try:
+    async def run_all() -> None:
+        with scope:
             for number, step in enumerate(frame.request.job.steps, start=1):
                 await run_step(frame, number, step)
-        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
-            trouble = error
-        group.cancel_scope.cancel()
-    if trouble is not None:
-        raise trouble
+
+    await watched(run_all, watch_request, watch_time, enforce_deadline)
 
 
 async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
@@ -178,4 +174,3 @@ async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
             continue
         outputs[name] = text
     return outputs, None
-

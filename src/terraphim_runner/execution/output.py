@@ -13,6 +13,9 @@ from terraphim_runner.execution.request import JobLimits
 from terraphim_runner.model.job import Annotation, AnnotationLevel, LogKind, LogLine
 from terraphim_runner.ports import Clock, Stream
 
+_HOLD_FACTOR = 16
+"""How many limits of an endless line are held back while a secret may still be complete only later."""
+
 _UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 _LEVELS = {
     "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
@@ -36,12 +39,14 @@ class LineAssembler:
         self._pending = pieces.pop()
         lines = [_decode(piece) for piece in pieces]
         while len(self._pending) > self._limit:
-            text = _decode(self._pending)
-            cut = self._masks.cut(text)
-            if cut <= 0:
-                # One secret that is longer than the limit: show it masked rather than hold it for ever.
-                cut = len(text)
-            lines.append(text[:cut])
+            # Bytes that are no character (yet) survive the way through text and back.
+            text = self._pending.decode("utf-8", "surrogateescape")
+            cut = _before_torn_character(text, self._masks.cut(text))
+            if cut == 0 and len(self._pending) <= _HOLD_FACTOR * self._limit + 4 * self._masks.longest:
+                break
+            # Past that, the whole text is one endless overlap of secrets: it is shown as one mask.
+            cut = cut or len(text)
+            lines.append(_decode(text[:cut].encode("utf-8", "surrogateescape")))
             self._pending = text[cut:].encode("utf-8", "surrogateescape")
         return lines
 
@@ -49,6 +54,14 @@ class LineAssembler:
         """Return the last line if it had no end."""
         rest, self._pending = self._pending, b""
         return [_decode(rest)] if rest else []
+
+
+def _before_torn_character(text: str, cut: int) -> int:
+    """Move the cut in front of up to three bytes at the text's end that may be the begin of a character."""
+    position = cut
+    while position > max(0, len(text) - 3) and "\udc80" <= text[position - 1] <= "\udcff":
+        position -= 1
+    return position
 
 
 def _decode(data: bytes) -> str:
@@ -79,7 +92,15 @@ class OutputProcessor:
     """Processes one step's lines. Not for concurrent use: the caller feeds chunks one after another."""
 
     def __init__(
-        self, *, step: int, masks: Masks, clock: Clock, limits: JobLimits, budget: LogBudget, debug: bool, unsecure: bool
+        self,
+        *,
+        step: int,
+        masks: Masks,
+        clock: Clock,
+        limits: JobLimits,
+        budget: LogBudget,
+        debug: bool,
+        unsecure: bool,
     ) -> None:
         self.result = StepOutput()
         self._step = step
@@ -202,7 +223,9 @@ class OutputProcessor:
 
     def _stop(self, command: WorkflowCommand) -> list[LogLine]:
         if not command.data.strip() or parse_command(f"::{command.data.strip()}::") is not None:
-            return self._fail("found ::stop-commands:: with a token that is empty or a command's name; use a random one")
+            return self._fail(
+                "found ::stop-commands:: with a token that is empty or a command's name; use a random one"
+            )
         self._stop_token = command.data.strip()
         return []
 

@@ -40,8 +40,8 @@ class JobLimits:
 class JobRequest:
     """One leg, ready to run.
 
-    ``contexts`` are the run-wide ones as plain JSON values (``github``, ``vars``, ``inputs``); ``secrets`` are handed to
-    the ``secrets`` context and masked everywhere. ``environment`` comes below every ``env:`` of the workflow
+    ``contexts`` are the run-wide ones as plain JSON values (``github``, ``vars``, ``inputs``); ``secrets`` are handed
+    to the ``secrets`` context and masked everywhere. ``environment`` comes below every ``env:`` of the workflow
     (the ``--env`` of the command line).
     """
 

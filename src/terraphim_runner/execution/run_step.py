@@ -11,6 +11,8 @@ from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.output import OutputProcessor, StepOutput
 from terraphim_runner.execution.shells import Shell, ShellError, find_shell, prepare_script
+from terraphim_runner.execution.watched import watched
+from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import LogKind
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.ports import (
@@ -67,7 +69,11 @@ async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -
     errors = output.result.errors
     if interrupt.requested:
         return Outcome(
-            conclusion=Conclusion.CANCELLED, exit_code=ended.status, outputs=outputs, summary=summary, error=interrupt.reason
+            conclusion=Conclusion.CANCELLED,
+            exit_code=ended.status,
+            outputs=outputs,
+            summary=summary,
+            error=interrupt.reason,
         )
     if not ended.ok:
         how = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
@@ -97,20 +103,17 @@ class _StepFiles:
         try:
             content = await self._frame.session.read_file(self.paths[kind], max_bytes=limit)
         except FileTooLargeError:
-            raise FileCommandError(f"found more than {limit} bytes in ${kind.variable}, expected at most that") from None
+            raise FileCommandError(
+                f"found more than {limit} bytes in ${kind.variable}, expected at most that"
+            ) from None
         return decode(content or b"", kind)
 
 
 def _process_environment(frame: JobFrame, script: Script, files: _StepFiles) -> dict[str, str]:
-    environment = {
-        **frame.contexts.default_environment(),
-        **frame.request.environment,
-        **script.environment,
-    }
+    environment = {**frame.contexts.default_environment(), **frame.request.environment, **script.environment}
     # The defaults that tell a step where it is cannot be overwritten, as on GitHub; PATH and HOME can.
-    for name, value in frame.contexts.default_environment().items():
-        if name.startswith(_RESERVED_PREFIXES):
-            environment[name] = value
+    defaults = frame.contexts.default_environment()
+    environment |= {name: value for name, value in defaults.items() if name.startswith(_RESERVED_PREFIXES)}
     environment["GITHUB_ACTION"] = script.action
     environment["PATH"] = frame.state.search_path(environment.get("PATH", ""))
     environment |= {kind.variable: path for kind, path in files.paths.items()}
@@ -143,34 +146,24 @@ async def _run(frame: JobFrame, command: Command, output: OutputProcessor, inter
 
 
 async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> Exit:
-    ended: Exit | None = None
-    trouble: Exception | None = None
     limits = frame.request.limits
 
     async def escalate() -> None:
         await interrupt.wait()
-        await process.signal(_SIGINT)
-        await anyio.sleep(limits.interrupt_grace_s)
-        await process.signal(_SIGTERM)
-        await anyio.sleep(limits.terminate_grace_s)
-        await process.signal(_SIGKILL)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(escalate)
         try:
-            ended = await process.wait()
-        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
-            trouble = error
-        group.cancel_scope.cancel()
-    if trouble is not None:
-        raise trouble
-    assert ended is not None
-    return ended
+            await process.signal(_SIGINT)
+            await anyio.sleep(limits.interrupt_grace_s)
+            await process.signal(_SIGTERM)
+            await anyio.sleep(limits.terminate_grace_s)
+            await process.signal(_SIGKILL)
+        except InfrastructureError:
+            # The machine is gone, and waiting for the process says so with more to tell.
+            return
+
+    return await watched(process.wait, escalate)
 
 
-async def _apply(
-    frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput
-) -> tuple[dict[str, str], str]:
+async def _apply(frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput) -> tuple[dict[str, str], str]:
     """Let what the step wrote take effect; return its outputs and its summary. A bad file fails the step."""
     state = frame.state
     state.environment |= commands.environment
@@ -201,7 +194,9 @@ async def _apply_environment(frame: JobFrame, number: int, pairs: Mapping[str, s
         if name.upper() == _FORBIDDEN_IN_ENV:
             raise FileCommandError(f"can't store {name} through $GITHUB_ENV: it would change how actions are run")
         if name.upper().startswith(_RESERVED_PREFIXES):
-            text = f"{name} is kept as it is: names that begin with GITHUB_ or RUNNER_ cannot be set through $GITHUB_ENV"
+            text = (
+                f"{name} is kept as it is: names that begin with GITHUB_ or RUNNER_ cannot be set through $GITHUB_ENV"
+            )
             await frame.say(number, LogKind.WARNING, text)
             continue
         frame.state.environment[name] = value

@@ -5,7 +5,7 @@ Documentation: "Workflow syntax", ``jobs.<job_id>.steps``; the order (environmen
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
 
@@ -18,10 +18,12 @@ from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.run_step import Script, run_script
+from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import EvaluationError, Scope, Template, evaluate, is_truthy, render, resolve
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import LogKind, StepResult
 from terraphim_runner.model.states import Conclusion
+from terraphim_runner.ports import RefusedError
 from terraphim_runner.workflow.tree import RunStep, Step, UsesStep
 
 _DEFAULT_TIMEOUT_MINUTES = 360.0
@@ -39,27 +41,27 @@ class _Place:
     environment: dict[str, str]
 
 
-async def run_step(frame: JobFrame, number: int, step: Step) -> StepResult:
+async def run_step(frame: JobFrame, number: int, step: Step) -> None:
     """Run or skip the step, report it, and let its result count for the job.
 
     Raises ``InfrastructureError`` when the machine is gone; the step is reported as failed first.
     """
     started_at = frame.clock.now()
-    place = _Place(
-        number=number, step=step, action=_action_name(frame, number, step), environment=_inherited(frame)
-    )
+    place = _Place(number=number, step=step, action=_action_name(frame, number, step), environment=_inherited(frame))
     name = frame.masks.apply(await _display_name(frame, place))
     await frame.reporter.step_started(number, name, started_at)
     try:
         outcome = await _outcome(frame, place)
     except StepFailure as failure:
         outcome = await _failed(frame, number, str(failure))
+    except RefusedError as refusal:
+        outcome = await _failed(frame, number, f"the machine refused: {refusal}")
     except EvaluationError as error:
         outcome = await _failed(frame, number, f"an expression of this step cannot be evaluated: {error}")
     except InfrastructureError as error:
         await _finish(frame, place, name, started_at, await _failed(frame, number, str(error)))
         raise
-    return await _finish(frame, place, name, started_at, outcome)
+    await _finish(frame, place, name, started_at, outcome)
 
 
 async def _outcome(frame: JobFrame, place: _Place) -> Outcome:
@@ -72,7 +74,7 @@ async def _outcome(frame: JobFrame, place: _Place) -> Outcome:
     return await _limited(frame, place, minutes, action)
 
 
-async def _finish(frame: JobFrame, place: _Place, name: str, started_at: datetime, outcome: Outcome) -> StepResult:
+async def _finish(frame: JobFrame, place: _Place, name: str, started_at: datetime, outcome: Outcome) -> None:
     conclusion = outcome.conclusion
     if conclusion is Conclusion.FAILURE and await _continues(frame, place):
         conclusion = Conclusion.SUCCESS
@@ -92,8 +94,12 @@ async def _finish(frame: JobFrame, place: _Place, name: str, started_at: datetim
     frame.state.results.append(result)
     frame.state.failed = frame.state.failed or conclusion is Conclusion.FAILURE
     frame.state.cancelled = frame.state.cancelled or frame.stop.requested
-    await frame.reporter.step_completed(result)
-    return result
+    await frame.reporter.step_completed(shown(frame, result))
+
+
+def shown(frame: JobFrame, result: StepResult) -> StepResult:
+    """The result as it may leave the job: later steps need an output as it is, reports and the store do not."""
+    return replace(result, outputs={name: frame.masks.apply(value) for name, value in result.outputs.items()})
 
 
 async def _failed(frame: JobFrame, number: int, reason: str) -> Outcome:
@@ -110,7 +116,9 @@ def _action_name(frame: JobFrame, number: int, step: Step) -> str:
     if step.id is not None:
         return step.id
     kind = _made_up_name(step)
-    earlier = sum(1 for other in frame.request.job.steps[: number - 1] if other.id is None and _made_up_name(other) == kind)
+    earlier = sum(
+        1 for other in frame.request.job.steps[: number - 1] if other.id is None and _made_up_name(other) == kind
+    )
     return kind if earlier == 0 else f"{kind}_{earlier + 1}"
 
 
@@ -136,9 +144,7 @@ async def _display_name(frame: JobFrame, place: _Place) -> str:
 
 
 def _scope(frame: JobFrame, place: _Place, hash_files: Function | None) -> Scope:
-    return frame.contexts.scope(
-        state=frame.state, env=place.environment, action=place.action, hash_files=hash_files
-    )
+    return frame.contexts.scope(state=frame.state, env=place.environment, action=place.action, hash_files=hash_files)
 
 
 async def _evaluate(frame: JobFrame, place: _Place, evaluate_in: Callable[[Scope], dict[str, str]]) -> dict[str, str]:
@@ -226,36 +232,30 @@ async def _announce(frame: JobFrame, place: _Place, uses: str, inputs: dict[str,
     for title, values in (("with:", inputs), ("env:", place.environment)):
         lines += [title, *(f"  {name}: {value}" for name, value in values.items())] if values else []
     await frame.say(place.number, LogKind.GROUP, lines[0])
-    await frame.say(place.number, LogKind.COMMAND, "\n".join(lines[1:])) if lines[1:] else None
+    if lines[1:]:
+        await frame.say(place.number, LogKind.COMMAND, "\n".join(lines[1:]))
     await frame.say(place.number, LogKind.ENDGROUP, "")
 
 
 async def _interruptible(action: Callable[[], Awaitable[Outcome]], interrupt: Cancellation) -> Outcome:
     """Run what has no process to signal; an interrupt ends it at once."""
-    outcome = Outcome(conclusion=Conclusion.CANCELLED)
-    trouble: Exception | None = None
-    async with anyio.create_task_group() as group:
+    scope = anyio.CancelScope()
 
-        async def stop() -> None:
-            await interrupt.wait()
-            group.cancel_scope.cancel()
+    async def stop() -> None:
+        await interrupt.wait()
+        scope.cancel()
 
-        group.start_soon(stop)
-        try:
-            outcome = await action()
-        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
-            trouble = error
-        group.cancel_scope.cancel()
-    if trouble is not None:
-        raise trouble
-    return outcome
+    async def act() -> Outcome:
+        with scope:
+            return await action()
+        return Outcome(conclusion=Conclusion.CANCELLED, error=interrupt.reason)
+
+    return await watched(act, stop)
 
 
 async def _limited(frame: JobFrame, place: _Place, minutes: float, action: Action) -> Outcome:
     """Run the action under the step's own time limit and the job's cancellation."""
     interrupt = Cancellation()
-    outcome: Outcome | None = None
-    trouble: Exception | None = None
 
     async def watch_time() -> None:
         await anyio.sleep(minutes * 60)
@@ -266,22 +266,12 @@ async def _limited(frame: JobFrame, place: _Place, minutes: float, action: Actio
         # A step whose condition still holds in a cancelled job (always(), cancelled()) goes on.
         try:
             goes_on = await _condition(frame, place)
-        except EvaluationError:
+        except (EvaluationError, InfrastructureError):
             goes_on = False
         if not goes_on:
             interrupt.request(frame.stop.reason)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch_time)
-        group.start_soon(watch_job)
-        try:
-            outcome = await action(interrupt)
-        except Exception as error:  # noqa: BLE001 - raised again below, outside of the group that would wrap it
-            trouble = error
-        group.cancel_scope.cancel()
-    if trouble is not None:
-        raise trouble
-    assert outcome is not None
+    outcome = await watched(lambda: action(interrupt), watch_time, watch_job)
     if outcome.conclusion is Conclusion.CANCELLED and interrupt.reason == _TIMED_OUT:
         reason = f"the step has timed out after {minutes:g} minutes"
         await frame.say(place.number, LogKind.ERROR, reason)

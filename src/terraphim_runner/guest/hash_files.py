@@ -39,16 +39,13 @@ def _rules(root: str, patterns: Iterable[str]) -> Iterator[tuple[bool, re.Patter
     globs = [line.strip() for pattern in patterns for line in pattern.split("\n")]
     if len(globs) > _MAX_PATTERNS:
         raise ValueError(f"found {len(globs)} patterns, expected at most {_MAX_PATTERNS}")
-    for glob in globs:
-        if not glob or glob.startswith("#"):
+    for written in globs:
+        if not written or written.startswith("#"):
             continue
-        if len(glob) > _MAX_PATTERN_LENGTH:
-            raise ValueError(f"found a pattern of {len(glob)} characters, expected at most {_MAX_PATTERN_LENGTH}")
-        excludes = glob.startswith("!")
-        glob = glob.lstrip("!").strip()
-        if glob.startswith(root + "/"):
-            glob = glob[len(root) + 1 :]
-        glob = os.path.normpath(glob)
+        if len(written) > _MAX_PATTERN_LENGTH:
+            raise ValueError(f"found a pattern of {len(written)} characters, expected at most {_MAX_PATTERN_LENGTH}")
+        excludes = written.startswith("!")
+        glob = os.path.normpath(written.lstrip("!").strip().removeprefix(root + "/"))
         if glob.startswith(("/", "..")):
             continue
         # A directory that matches stands for every file below it.

@@ -1,0 +1,266 @@
+"""``terraphim-runner run``: the workflows of a local checkout, in real VMs, without a server."""
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
+from terraphim_runner.cli.console import MARKS, Console, printable
+from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.data_directory import data_directory
+from terraphim_runner.execution.watched import watched
+from terraphim_runner.expressions import from_json, to_string
+from terraphim_runner.github.contents.working_tree import WorkingTree
+from terraphim_runner.machines import machine_spec, open_provider
+from terraphim_runner.model.errors import UsageError
+from terraphim_runner.model.event import Event
+from terraphim_runner.model.ids import JobKey
+from terraphim_runner.model.secret import Secret
+from terraphim_runner.model.states import Conclusion
+from terraphim_runner.planning import github_context
+from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.ports import Provider, Session
+from terraphim_runner.services.local import LocalPlan, LocalRun
+from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.tree import Workflow
+
+_SERVER_URL = "https://github.com"
+_API_URL = "https://api.github.com"
+_MAX_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choices:
+    """What the command line asks for, checked."""
+
+    repository: Path
+    job: str | None
+    secrets: Mapping[str, Secret]
+    variables: Mapping[str, str]
+    environment: Mapping[str, str]
+    inputs: Mapping[str, str]
+    matrix: Mapping[str, str]
+    vm: VmChoice
+    machine_readable: bool
+    debug: bool
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    event: Annotated[str, typer.Argument(help="The event: push, pull_request, workflow_dispatch …")] = "push",
+    *,
+    workflow: Annotated[
+        Path | None, typer.Option(help="The workflow file; without it all that the event triggers.")
+    ] = None,
+    repo: Annotated[Path, typer.Option(help="The checkout; its uncommitted changes are part of the run.")] = Path(),
+    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
+    secret: Annotated[list[str] | None, typer.Option(help="K=V, or K alone to take $K.")] = None,
+    secret_file: Annotated[Path | None, typer.Option(help="Secrets as lines K=V.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
+    env: Annotated[list[str] | None, typer.Option(help="K=V for the environment of every step.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
+    matrix: Annotated[list[str] | None, typer.Option(help="K:V; only legs with this value.")] = None,
+    vm: Annotated[VmChoice, typer.Option(help="Where jobs run; process means no isolation.")] = VmChoice.AUTO,
+    machine_readable: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show ::debug:: lines and set RUNNER_DEBUG.")] = False,
+) -> None:
+    """Run the workflows of a local checkout; exit 0 all jobs succeeded, 1 a job failed, 2 bad input."""
+    secrets = read_pairs_file(secret_file) if secret_file else {}
+    choices = _Choices(
+        repository=repo,
+        job=job,
+        secrets={name: Secret(value) for name, value in secrets.items()} | secret_pairs(secret or [], os.environ),
+        variables=pairs(var or [], "--var"),
+        environment=pairs(env or [], "--env"),
+        inputs=pairs(inputs or [], "--input"),
+        matrix=pairs(matrix or [], "--matrix", separator=":"),
+        vm=vm,
+        machine_readable=machine_readable,
+        debug=debug,
+    )
+    what = local_event(event, repo, event_file, choices.inputs)
+    workflows = _triggered(_read(repo, workflow), what, named=workflow is not None)
+    conclusions = anyio.run(_run_all, workflows, what, choices)
+    if any(conclusion not in {Conclusion.SUCCESS, Conclusion.SKIPPED} for conclusion in conclusions):
+        raise typer.Exit(1)
+
+
+def _read(repository: Path, named: Path | None) -> list[Workflow]:
+    """Parse the named workflow, or every one of the checkout; diagnostics go to stderr and end the command."""
+    paths = [_find(repository, named)] if named else sorted((repository / ".github/workflows").glob("*.y*ml"))
+    if not paths:
+        raise UsageError(f"found no workflow below {str(repository / '.github/workflows')!r}; name one with --workflow")
+    workflows: list[Workflow] = []
+    broken = False
+    for path in paths:
+        text = _read_text(path)
+        found = parse(_shown_path(path, repository), text)
+        for diagnostic in found.diagnostics:
+            typer.echo(printable_lines(diagnostic.render(text)), err=True)
+        broken = broken or found.workflow is None
+        workflows += [found.workflow] if found.workflow else []
+    if broken:
+        raise typer.Exit(2)
+    return workflows
+
+
+def printable_lines(text: str) -> str:
+    """Return text of several lines without what could steer a terminal."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def _find(repository: Path, named: Path) -> Path:
+    candidates = [named, repository / named, repository / ".github/workflows" / named]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise UsageError(f"found no workflow file {str(named)!r}, here or below {str(repository)!r}")
+    return found
+
+
+def _shown_path(path: Path, repository: Path) -> str:
+    try:
+        return path.resolve().relative_to(repository.resolve()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise UsageError(f"found more than {_MAX_FILE_BYTES} bytes in {str(path)!r}, expected a workflow file")
+        return content.decode()
+    except OSError as error:
+        raise UsageError(f"could not read {str(path)!r}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"found bytes that are not UTF-8 at offset {error.start} of {str(path)!r}") from None
+
+
+def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[Workflow]:
+    """Keep what the event triggers. A named workflow runs although a filter excludes it, and that is said."""
+    kept: list[Workflow] = []
+    for workflow in workflows:
+        verdict = local_match(workflow, event)
+        listens = any(trigger.event == event.name for trigger in workflow.triggers)
+        if verdict.matched or (named and listens):
+            kept.append(workflow)
+        if not verdict.matched:
+            goes_on = "; it runs because it was named" if named and listens else ""
+            typer.echo(f"{workflow.path}: {event.name} does not trigger it: {verdict.reason}{goes_on}", err=True)
+    if not kept:
+        raise UsageError(f"no workflow is triggered by {event.name!r}")
+    return kept
+
+
+def _only(workflow: Workflow, wanted: str | None) -> Workflow:
+    """Return the workflow with the wanted job and all that it needs, directly or not."""
+    if wanted is None:
+        return workflow
+    if wanted not in workflow.jobs:
+        raise UsageError(f"found no job {wanted!r} in {workflow.path}; it has {', '.join(workflow.jobs)}")
+    kept: set[JobKey] = set()
+    pending = [JobKey(wanted)]
+    while pending:
+        key = pending.pop()
+        if key not in kept:
+            kept.add(key)
+            pending += [need.job for need in workflow.jobs[key].needs]
+    return replace(workflow, jobs={key: job for key, job in workflow.jobs.items() if key in kept})
+
+
+async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -> list[Conclusion]:
+    provider = open_provider(choices.vm, data_directory(os.environ))
+    conclusions: list[Conclusion] = []
+    async with provider:
+        for number, workflow in enumerate(workflows, start=1):
+            conclusion = await _run_one(_only(workflow, choices.job), number, event, choices, provider)
+            conclusions.append(conclusion)
+            if conclusion is Conclusion.CANCELLED:
+                break
+    return conclusions
+
+
+async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choices, provider: Provider) -> Conclusion:
+    console = Console(machine_readable=choices.machine_readable)
+    github = github_context(
+        event,
+        workflow=workflow,
+        run_id=str(number),
+        run_number=number,
+        run_attempt=1,
+        server_url=_SERVER_URL,
+        api_url=_API_URL,
+    )
+    plan = LocalPlan(
+        workflow=workflow,
+        contexts={"github": github, "vars": dict(choices.variables), "inputs": _inputs(event)},
+        source=WorkingTree(choices.repository),
+        lease=_lease(provider),
+        wants=_wants(choices.matrix),
+        secrets=choices.secrets,
+        environment=choices.environment,
+        debug=choices.debug,
+        parallel=max(1, os.cpu_count() or 1),
+    )
+    execution = LocalRun(plan, console)
+    console.emit("run_started", {"workflow": workflow.path, "event": event.name}, f"{workflow.title}: started")
+    conclusion = await _execute(execution, console)
+    text = f"{MARKS[conclusion]} {workflow.title}: {conclusion}"
+    console.emit("run_completed", {"workflow": workflow.path, "conclusion": conclusion}, text)
+    return conclusion
+
+
+def _inputs(event: Event) -> dict[str, Any]:
+    inputs: object = event.payload.get("inputs")
+    return dict(inputs) if isinstance(inputs, Mapping) else {}
+
+
+def _lease(provider: Provider) -> Callable[[PlannedLeg], AbstractAsyncContextManager[Session]]:
+    @asynccontextmanager
+    async def lease(leg: PlannedLeg):  # noqa: ANN202 - the decorator gives the type
+        async with provider.acquire(machine_spec(leg.labels)) as session:
+            yield session
+
+    return lease
+
+
+def _wants(matrix: Mapping[str, str]) -> Callable[[PlannedLeg], bool]:
+    return lambda leg: (
+        all(key in leg.matrix and to_string(from_json(leg.matrix[key])) == value for key, value in matrix.items())
+        or (not leg.matrix)
+    )
+
+
+async def _execute(execution: LocalRun, console: Console) -> Conclusion:
+    """Run to the end. The first Ctrl-C cancels as GitHub would; the second ends everything at once, VMs included."""
+    everything = anyio.CancelScope()
+
+    async def listen() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if everything.cancel_called:
+                    return
+                if execution.cancelled:
+                    everything.cancel()
+                console.emit("cancelling", {}, "cancelling; once more to stop at once")
+                execution.cancel()
+
+    async def execute() -> Conclusion:
+        with everything:
+            return await execution.execute()
+        return Conclusion.CANCELLED
+
+    return await watched(execute, listen)

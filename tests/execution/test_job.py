@@ -1,0 +1,375 @@
+"""Steps as GitHub runs them, from the workflow's text."""
+
+import anyio
+import pytest
+
+from terraphim_runner.execution import Cancellation, JobLimits
+from terraphim_runner.guest.hash_files import hash_files
+from terraphim_runner.model.job import AnnotationLevel, LogKind
+from terraphim_runner.model.states import Conclusion
+
+pytestmark = pytest.mark.anyio
+
+SUCCESS, FAILURE = Conclusion.SUCCESS, Conclusion.FAILURE
+CANCELLED, SKIPPED = Conclusion.CANCELLED, Conclusion.SKIPPED
+
+
+async def test_job_with_a_failing_step_skips_what_follows_and_fails(run):
+    ran = await run("""
+- run: echo one
+- id: bad
+  run: exit 3
+- id: after
+  run: echo never
+- id: tidy
+  if: failure()
+  run: echo "tidy after ${{ steps.bad.outcome }}"
+- id: always
+  if: always()
+  run: echo "status ${{ job.status }}"
+""")
+    assert ran.result.conclusion is FAILURE
+    assert ran.step("bad").exit_code == 3
+    assert ran.step("after").outcome is SKIPPED
+    assert ran.step("tidy").outcome is SUCCESS
+    assert ran.text.splitlines() == ["one", "tidy after failure", "status failure"]
+
+
+async def test_default_shell_stops_at_errors_but_not_in_pipes_and_bash_in_both(run):
+    ran = await run("""
+- id: plain
+  run: |
+    false | true
+    echo survived
+- id: strict
+  continue-on-error: true
+  shell: bash
+  run: |
+    false | true
+    echo not reached
+- id: stop
+  continue-on-error: true
+  run: |
+    false
+    echo not reached
+""")
+    assert ran.result.conclusion is SUCCESS
+    assert ran.text == "survived"
+    assert (ran.step("strict").outcome, ran.step("strict").conclusion) == (FAILURE, SUCCESS)
+    assert ran.step("stop").exit_code == 1
+
+
+async def test_env_is_merged_from_workflow_to_step_and_later_github_env_wins_over_job(run):
+    ran = await run(
+        """
+- run: |
+    echo "$A $B $C"
+    echo "B=file" >> "$GITHUB_ENV"
+  env: {C: "step ${{ env.B }}"}
+- run: echo "$A $B [$C] ${{ env.B }}"
+- env: {B: own}
+  if: env.B == 'own'
+  run: echo "$B"
+""",
+        job="env: {B: 'job ${{ github.repository }}', A: job}",
+        top="env: {A: workflow, B: workflow}",
+    )
+    assert ran.text.splitlines() == ["job job octo/hello step job octo/hello", "job file [] file", "own"]
+
+
+async def test_outputs_paths_and_summary_of_a_step_reach_the_next_and_the_job(run):
+    ran = await run(
+        """
+- id: one
+  run: |
+    echo "plain=1" >> "$GITHUB_OUTPUT"
+    { echo "block<<END"; echo; echo "a=b"; echo END; } >> "$GITHUB_OUTPUT"
+    mkdir -p "$RUNNER_TEMP/bin"
+    printf '#!/bin/sh\\necho tool' > "$RUNNER_TEMP/bin/my-tool"
+    chmod +x "$RUNNER_TEMP/bin/my-tool"
+    echo "$RUNNER_TEMP/bin" >> "$GITHUB_PATH"
+    echo "### Done" >> "$GITHUB_STEP_SUMMARY"
+- run: |
+    my-tool
+    echo '${{ toJSON(steps.one.outputs.block) }}'
+""",
+        job="outputs: {plain: '${{ steps.one.outputs.plain }}', none: '${{ steps.one.outputs.missing }}'}",
+    )
+    assert ran.result.conclusion is SUCCESS
+    assert ran.text.splitlines() == ["tool", '"\\na=b"']
+    assert ran.step("one").summary == "### Done\n"
+    assert ran.result.outputs == {"plain": "1", "none": ""}
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        ('echo "no equals sign" >> "$GITHUB_ENV"', "NAME=value"),
+        ('echo "NODE_OPTIONS=--x" >> "$GITHUB_ENV"', "NODE_OPTIONS"),
+        ('printf "A<<EOF\\nnever ended\\n" >> "$GITHUB_OUTPUT"', "'EOF'"),
+        ('printf "\\377" >> "$GITHUB_PATH"', "UTF-8"),
+    ],
+)
+async def test_a_wrong_environment_file_fails_the_step_and_says_why(run, write, said):
+    ran = await run(f"- id: x\n  run: |\n    {write}\n")
+    assert ran.step("x").outcome is FAILURE
+    assert said in ran.step("x").error
+    assert said in ran.recorder.everything
+
+
+async def test_github_env_cannot_replace_the_runners_own_variables(run):
+    ran = await run("""
+- run: echo "GITHUB_SHA=evil" >> "$GITHUB_ENV"
+- env: {GITHUB_REPOSITORY: evil}
+  run: echo "$GITHUB_SHA $GITHUB_REPOSITORY"
+""")
+    assert ran.text == "1" * 40 + " octo/hello"
+
+
+async def test_documented_variables_are_set(run):
+    ran = await run("""
+- run: |
+    for name in CI GITHUB_ACTIONS GITHUB_ACTION GITHUB_ACTOR GITHUB_EVENT_NAME GITHUB_JOB GITHUB_REF RUNNER_OS RUNNER_ARCH; do
+      echo "$name=$(printenv $name)"
+    done
+    test "$PWD" = "$GITHUB_WORKSPACE"
+    test -d "$RUNNER_TEMP" && test -d "$RUNNER_TOOL_CACHE"
+    grep -q änderung "$GITHUB_EVENT_PATH"
+- id: named
+  run: echo "$GITHUB_ACTION"
+- run: echo "$GITHUB_ACTION"
+""")
+    assert ran.result.conclusion is SUCCESS
+    assert ran.text.splitlines() == [
+        "CI=true",
+        "GITHUB_ACTIONS=true",
+        "GITHUB_ACTION=__run",
+        "GITHUB_ACTOR=octocat",
+        "GITHUB_EVENT_NAME=push",
+        "GITHUB_JOB=job",
+        "GITHUB_REF=refs/heads/main",
+        "RUNNER_OS=Linux",
+        "RUNNER_ARCH=X64",
+        "named",
+        "__run_2",
+    ]
+
+
+async def test_secrets_never_leave_the_job_in_any_form(run):
+    secret = "very/secret+value & more"
+    ran = await run(
+        """
+- name: uses ${{ secrets.TOKEN }}
+  id: leak
+  env: {TOKEN: "${{ secrets.TOKEN }}"}
+  run: |
+    echo "plain $TOKEN"
+    echo "::warning title=$TOKEN::$TOKEN"
+    printf '%s' "$TOKEN" | base64 -w0; echo
+    echo "$TOKEN" >> "$GITHUB_STEP_SUMMARY"
+    echo "value=$TOKEN" >> "$GITHUB_OUTPUT"
+    echo "::add-mask::derived-value"
+    echo "then derived-value"
+- run: test "${{ steps.leak.outputs.value }}" = "${{ secrets.TOKEN }}"
+""",
+        job="outputs: {leaked: 'x${{ steps.leak.outputs.value }}', fine: ok}",
+        secrets={"TOKEN": secret},
+    )
+    assert ran.result.conclusion is SUCCESS, ran.recorder.everything
+    shown = ran.recorder.everything + repr(ran.result)
+    assert secret not in shown
+    assert "dmVyeS9zZWNyZXQ" not in shown
+    assert "derived-value" not in ran.text
+    assert ran.result.outputs == {"fine": "ok"}
+
+
+async def test_workflow_commands_make_annotations_groups_and_debug(run):
+    ran = await run("""
+- run: |
+    echo "::group::Build"
+    echo "::warning file=a.py,line=3,col=2,endColumn=5,title=T::careful%0Asecond"
+    echo "::endgroup::"
+    echo "::debug::hidden"
+    echo "::stop-commands::token-1"
+    echo "::error::not a command"
+    echo "::token-1::"
+    echo "::notice::seen"
+""")
+    levels = [(item.level, item.message, item.file, item.line, item.end_column) for item in ran.recorder.annotations]
+    assert levels == [
+        (AnnotationLevel.WARNING, "careful\nsecond", "a.py", 3, 5),
+        (AnnotationLevel.NOTICE, "seen", None, None, None),
+    ]
+    assert ran.text == "::error::not a command"
+    assert [line.text for line in ran.recorder.lines if line.kind is LogKind.WARNING] == ["careful", "second"]
+    assert "hidden" not in ran.recorder.everything.replace('echo "::debug::hidden"', "")
+
+
+async def test_disabled_commands_fail_the_step(run):
+    ran = await run("- id: x\n  run: echo '::set-env name=A::b'\n")
+    assert ran.step("x").outcome is FAILURE
+    assert "disabled" in ran.step("x").error
+
+
+async def test_step_over_its_timeout_fails_and_its_children_end(run):
+    ran = await run("""
+- id: slow
+  timeout-minutes: 0.005
+  continue-on-error: true
+  run: |
+    trap 'echo interrupted' INT
+    sleep 100 & wait
+    sleep 100
+- run: echo "${{ steps.slow.outcome }} ${{ steps.slow.conclusion }}"
+""")
+    assert ran.step("slow").error == "the step has timed out after 0.005 minutes"
+    assert ran.text.splitlines()[-1] == "failure success"
+
+
+async def test_job_over_its_timeout_is_cancelled_and_always_steps_run(run):
+    ran = await run(
+        """
+- run: sleep 100
+- id: next
+  run: echo never
+- id: tidy
+  if: cancelled()
+  run: echo tidy
+""",
+        timeout_minutes=0.005,
+    )
+    assert ran.result.conclusion is CANCELLED
+    assert ran.step("next").outcome is SKIPPED
+    assert ran.text == "tidy"
+    assert "maximum execution time" in ran.result.error
+
+
+async def test_cancelled_job_interrupts_the_step_but_not_an_always_step(run, recorder):
+    cancellation = Cancellation()
+    async with anyio.create_task_group() as group:
+
+        async def cancel_when_running():
+            with anyio.fail_after(20):
+                await recorder.wait_for("started")
+            cancellation.request("somebody asked")
+
+        group.start_soon(cancel_when_running)
+        ran = await run(
+            """
+- id: slow
+  run: |
+    echo started
+    sleep 100
+- id: keeps
+  if: always()
+  run: sleep 0.2 && echo finished
+""",
+            cancellation=cancellation,
+            recorder=recorder,
+        )
+    assert ran.result.conclusion is CANCELLED
+    assert ran.step("slow").outcome is CANCELLED
+    assert ran.step("keeps").outcome is SUCCESS
+    assert ran.result.error == "somebody asked"
+
+
+async def test_working_directory_and_shell_follow_step_job_and_workflow_defaults(run):
+    ran = await run(
+        """
+- uses: actions/checkout@v4
+- shell: bash
+  run: pwd | xargs basename
+- working-directory: other
+  run: pwd | xargs basename
+- id: missing
+  continue-on-error: true
+  working-directory: nowhere
+  run: pwd
+- id: bad
+  continue-on-error: true
+  shell: fish
+  run: pwd
+""",
+        job="defaults: {run: {working-directory: sub}}",
+        top="defaults: {run: {shell: sh, working-directory: top}}",
+        files={"sub/a": b"", "other/b": b""},
+    )
+    assert ran.text.splitlines()[1:] == ["sub", "other"]
+    assert "nowhere" in ran.step("missing").error
+    assert "fish" in ran.step("bad").error
+
+
+async def test_checkout_gives_outputs_and_fails_closed(run):
+    ran = await run("""
+- id: here
+  uses: actions/checkout@v4
+- run: cat README.md && echo "${{ steps.here.outputs.commit }}"
+- id: gone
+  uses: actions/checkout@v4
+  with: {ref: missing, path: elsewhere}
+""")
+    assert ran.text.splitlines()[1:] == ["hello", "1" * 40]
+    assert ran.step("gone").outcome is FAILURE
+    assert "does not exist" in ran.step("gone").error
+
+
+async def test_checkout_in_a_path_outside_of_the_workspace_is_refused(run):
+    ran = await run("- id: x\n  uses: actions/checkout@v4\n  with: {path: '${{ github.workspace }}/../../x'}\n")
+    assert "inside of the workspace" in ran.step("x").error
+
+
+async def test_hash_files_is_computed_where_the_files_are(run, tmp_path):
+    (tmp_path / "same").mkdir()
+    (tmp_path / "same" / "a.lock").write_bytes(b"a")
+    (tmp_path / "same" / "b.lock").write_bytes(b"b")
+    ran = await run(
+        """
+- uses: actions/checkout@v4
+- if: hashFiles('nothing') == ''
+  env: {KEY: "${{ hashFiles('**/*.lock') }}"}
+  run: echo "$KEY"
+""",
+        files={"a.lock": b"a", "b.lock": b"b", "c.txt": b"c"},
+    )
+    assert ran.text.splitlines()[-1] == hash_files(str(tmp_path / "same"), ["*.lock"])
+
+
+async def test_log_beyond_the_limit_is_cut_with_one_notice(run):
+    ran = await run("- run: seq 1 20000\n", limits=JobLimits(log_bytes=20_000))
+    notices = [line for line in ran.recorder.lines if "limit" in line.text]
+    assert ran.result.conclusion is SUCCESS
+    assert len(notices) == 1
+    assert len(ran.recorder.lines) < 400
+
+
+async def test_an_expression_that_cannot_be_evaluated_fails_its_step_only(run):
+    ran = await run("""
+- id: bad
+  continue-on-error: true
+  run: echo "${{ fromJSON('{') }}"
+- run: echo "${{ steps.bad.outcome }}"
+""")
+    assert ran.text == "failure"
+    assert "expression" in ran.step("bad").error
+
+
+async def test_a_background_child_does_not_hold_the_step(run):
+    ran = await run("""
+- run: |
+    sleep 300 &
+    echo left it
+- run: echo next
+""")
+    assert ran.text.splitlines() == ["left it", "next"]
+
+
+async def test_step_names_follow_githubs_defaults(run):
+    ran = await run("""
+- run: |
+    echo one
+    echo two
+- name: Named ${{ github.actor }}
+  run: echo
+- uses: actions/checkout@v4
+""")
+    assert [name for _, name in ran.recorder.started] == ["Run echo one", "Named octocat", "Run actions/checkout@v4"]
