@@ -11,11 +11,9 @@ import anyio
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from terraphim_runner.data_directory import image_directory
-from terraphim_runner.model.errors import InfrastructureError, UsageError
 from terraphim_runner.providers.image.builder import BuildRequest, build, up_to_date
 from terraphim_runner.providers.image.definition import definition_names, load_definition
 from terraphim_runner.providers.image.progress import BuildProgress, BuildStage
@@ -48,19 +46,18 @@ def build_command(
     mirror: Annotated[str | None, typer.Option(help="A Debian mirror's address; else the host's own sources.")] = None,
 ) -> None:
     """Build an image, unless it is up to date."""
-    with _told_errors():
-        definition = load_definition(name)
-        if suite is not None:
-            definition = definition.with_suite(suite)
-        store = ImageStore(image_directory(os.environ))
-        if not force and (image := up_to_date(definition, store)):
-            typer.echo(f"image {name!r} is up to date: {_summary(image)}")
-            return
-        began = time.monotonic()
-        request = BuildRequest(definition=definition, mirror=mirror, force=force)
-        with _progress(Console(stderr=True)) as progress:
-            image = anyio.run(lambda: build(request, store, progress, environ=os.environ))
-        typer.echo(f"image {name!r} built in {time.monotonic() - began:.1f} s: {_summary(image)}")
+    definition = load_definition(name)
+    if suite is not None:
+        definition = definition.with_suite(suite)
+    store = ImageStore(image_directory(os.environ))
+    if not force and (image := up_to_date(definition, store)):
+        typer.echo(f"image {name!r} is up to date: {_summary(image)}")
+        return
+    began = time.monotonic()
+    request = BuildRequest(definition=definition, mirror=mirror, force=force)
+    with _progress(Console(stderr=True)) as progress:
+        image = anyio.run(lambda: build(request, store, progress, environ=os.environ))
+    typer.echo(f"image {name!r} built in {time.monotonic() - began:.1f} s: {_summary(image)}")
 
 
 @_images.command("list")
@@ -73,23 +70,23 @@ def list_command(
     if as_json:
         typer.echo(json.dumps([_as_json(image, store) for image in images], indent=2))
         return
-    table = Table("NAME", "SUITE", "KERNEL", "SIZE", "BUILT", "DIGEST", box=None)
+    rows = [("NAME", "SUITE", "KERNEL", "SIZE", "BUILT", "DIGEST")]
     for image in images:
         built = f"{image.created_at:%Y-%m-%d %H:%M} UTC" + ("" if _is_current(image, store) else " (outdated)")
-        table.add_row(
-            image.name, image.suite, image.kernel_release, _megabytes(image.size_bytes), built, image.digest[:12]
-        )
-    for name in sorted(set(definition_names()) - {image.name for image in images}):
-        table.add_row(name, "", "", "", "not built", "")
-    Console().print(table)
+        size = _megabytes(image.size_bytes)
+        rows.append((image.name, image.suite, image.kernel_release, size, built, image.digest[:12]))
+    unbuilt = sorted(set(definition_names()) - {image.name for image in images})
+    rows += [(name, "", "", "", "not built", "") for name in unbuilt]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @_images.command("remove")
 def remove_command(name: Annotated[str, typer.Argument(help="The image to remove.")]) -> None:
     """Remove an image with all of its versions. Machines that run on it keep running."""
-    with _told_errors():
-        freed = ImageStore(image_directory(os.environ)).remove(name)
-        typer.echo(f"image {name!r} removed, {_megabytes(freed)} freed")
+    freed = ImageStore(image_directory(os.environ)).remove(name)
+    typer.echo(f"image {name!r} removed, {_megabytes(freed)} freed")
 
 
 class _PlainProgress:
@@ -142,18 +139,6 @@ def _progress(console: Console) -> Generator[BuildProgress]:
         live = _LiveProgress(display)
         yield live
         live.done()
-
-
-@contextmanager
-def _told_errors() -> Generator[None]:
-    try:
-        yield
-    except UsageError as error:
-        typer.echo(f"terraphim-runner: {error}", err=True)
-        raise typer.Exit(2) from error
-    except InfrastructureError as error:
-        typer.echo(f"terraphim-runner: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def _summary(image: Image) -> str:

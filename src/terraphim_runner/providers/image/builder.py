@@ -124,7 +124,7 @@ async def _acquire(store: ImageStore, name: str, stack: ExitStack, progress: Bui
     told = False
     while True:
         try:
-            return stack.enter_context(store.lock(name, wait=False))
+            return stack.enter_context(store.lock(name))
         except BlockingIOError:
             if not told:
                 progress.stage(BuildStage.WAIT)

@@ -23,6 +23,7 @@ from typing import Any
 
 from terraphim_runner.model.errors import InfrastructureError, UsageError
 from terraphim_runner.providers.image.definition import NAME_PATTERN
+from terraphim_runner.providers.image.namespace import remove_tree
 
 MANIFEST = "image.json"
 KERNEL = "vmlinux"
@@ -92,32 +93,37 @@ class ImageStore:
         return images
 
     def remove(self, name: str) -> int:
-        """Remove every version of an image and return how many bytes that freed.
+        """Remove every version of an image, unfinished ones too, and return how many bytes that freed.
 
-        Machines that run on it keep their open files. Raises ``ImageMissingError`` when there is nothing.
+        Machines that run on it keep their open files. Raises ``ImageMissingError`` when there is nothing, and
+        ``InfrastructureError`` while somebody builds it.
         """
         home = self._home(name)
-        if not home.is_dir():
+        if not home.is_dir() or not (_versions(home) or self.leftovers(name)):
             raise ImageMissingError(name, f"there is none in {self.directory}")
-        with self.lock(name):
-            freed = disk_usage(home)
-            (home / _CURRENT).unlink(missing_ok=True)
-            for path in _versions(home):
-                shutil.rmtree(path)
+        try:
+            with self.lock(name):
+                freed = disk_usage(home)
+                (home / _CURRENT).unlink(missing_ok=True)
+                for path in (*_versions(home), *self.leftovers(name)):
+                    remove_tree(path)
+        except BlockingIOError as error:
+            reason = "it is being built"
+            raise InfrastructureError(doing=f"remove the VM image {name!r}", reason=reason, retryable=True) from error
         return freed
 
     @contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Generator[int]:
+    def lock(self, name: str) -> Generator[int]:
         """Hold the right to change images of that name; yields the lock's file descriptor.
 
         The lock is the kernel's: it ends with the last process that holds the descriptor, however that ends.
-        With ``wait=False`` raises ``BlockingIOError`` when somebody else has it.
+        Raises ``BlockingIOError`` when somebody else has it.
         """
         home = self._home(name)
         home.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(home / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -130,7 +136,7 @@ class ImageStore:
 
     def leftovers(self, name: str) -> tuple[Path, ...]:
         """Return the directories of builds that did not end. With the lock held, nobody works in them any more."""
-        return tuple(self._home(name).glob(f"{_BUILDING}*"))
+        return tuple(path for path in self._home(name).glob(f"{_BUILDING}*") if not path.is_symlink())
 
     def adopt(self, name: str, built: Path, digest: str) -> Image:
         """Make a complete directory the current image of its name. The lock must be held; a crash changes nothing."""
@@ -143,7 +149,8 @@ class ImageStore:
             built.rename(target)
         image = _read(name, target)
         previous = (home / _CURRENT).resolve()
-        link = home / f"{_BUILDING}link-{os.urandom(4).hex()}"
+        link = home / f"{_BUILDING}link"
+        link.unlink(missing_ok=True)
         link.symlink_to(digest)
         link.rename(home / _CURRENT)
         for path in _versions(home):
@@ -181,7 +188,7 @@ def _read(name: str, directory: Path) -> Image:
         raw = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         if raw["format"] != _FORMAT:
             raise ImageMissingError(name, f"the one in {directory} has format {raw['format']!r}, expected {_FORMAT}")
-        for file, size in raw["files"].items():
+        for file, size in dict(raw["files"]).items():
             found = (directory / file).stat().st_size
             if found != size:
                 raise ImageMissingError(name, f"{directory / file} has {found} bytes, expected {size}: it is damaged")

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -186,7 +187,9 @@ def _read_cache(cache: Path, key: str) -> KvmProbe | None:
 
 
 def _write_cache(cache: Path, key: str, probe: KvmProbe) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True)
     fresh = cache.with_name(f".{cache.name}.{os.getpid()}")
-    fresh.write_text(json.dumps({"key": key, "at": time.time(), "probe": asdict(probe)}), encoding="utf-8")
-    fresh.replace(cache)
+    # Without the cache the next probe boots again, no more: the answer stands.
+    with suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps({"key": key, "at": time.time(), "probe": asdict(probe)}), encoding="utf-8")
+        fresh.replace(cache)
