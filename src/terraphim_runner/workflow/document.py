@@ -8,7 +8,7 @@ from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import RUN_NAME, WORKFLOW_ENV
 from terraphim_runner.workflow.defaults import parse_defaults
 from terraphim_runner.workflow.fields import Shape, expected, text
-from terraphim_runner.workflow.findings import Findings
+from terraphim_runner.workflow.findings import Findings, TooManyError
 from terraphim_runner.workflow.jobs import parse_jobs
 from terraphim_runner.workflow.nodes import Node
 from terraphim_runner.workflow.on import parse_on
@@ -40,8 +40,11 @@ def parse(path: str, text: str) -> ParseResult:
     """
     source = SourceText(text.removeprefix("\ufeff"))
     findings = Findings(path, source)
-    root = load(findings)
-    workflow = None if root is None else _workflow(findings, root)
+    try:
+        root = load(findings)
+        workflow = None if root is None else _workflow(findings, root)
+    except TooManyError:
+        workflow = None
     return ParseResult(workflow=None if findings.has_errors else workflow, diagnostics=findings.in_order())
 
 

@@ -89,7 +89,7 @@ def text(findings: Findings, node: Node, what: str, *, may_be_empty: bool = Fals
         return None
     value = as_text(node)
     if not value and not may_be_empty:
-        findings.error(node, "type", f"found an empty string, expected {what}")
+        findings.error(node, "type", f"found an empty string, expected a value for {what}")
         return None
     if _EXPRESSION in value:
         place = findings.source.inside(node, value.index(_EXPRESSION), len(_EXPRESSION))

@@ -9,9 +9,19 @@ from terraphim_runner.workflow.text import SourceText
 MAX_SHOWN: Final = 100
 """More diagnostics than this help nobody; the rest is counted."""
 
+MAX_FOUND: Final = 1000
+"""A file with as many problems is not read to its end: each costs the search for what was meant."""
+
+
+class TooManyError(Exception):
+    """``MAX_FOUND`` problems were noted; the file has to be given up."""
+
 
 class Findings:
-    """Collects what is wrong with one file and hands it out in the file's order."""
+    """Collects what is wrong with one file and hands it out in the file's order.
+
+    ``error`` and ``warning`` raise ``TooManyError`` with the ``MAX_FOUND``th problem, which makes the file invalid.
+    """
 
     def __init__(self, path: str, source: SourceText) -> None:
         self.path = path
@@ -38,8 +48,13 @@ class Findings:
         ordered = sorted(unique, key=lambda item: (item.severity is Severity.WARNING, item.span.start))
         shown = sorted(ordered[:MAX_SHOWN], key=lambda item: item.span.start)
         if len(ordered) > MAX_SHOWN:
-            message = f"{len(ordered) - MAX_SHOWN} more problems are not shown"
-            shown.append(Diagnostic(path=self.path, span=shown[-1].span, rule="too-many-problems", message=message))
+            at_least = "at least " if len(self._found) >= MAX_FOUND else ""
+            message = f"{at_least}{len(ordered) - MAX_SHOWN} more problems are not shown"
+            severity = Severity.ERROR if self.has_errors else Severity.WARNING
+            rest = Diagnostic(
+                path=self.path, span=shown[-1].span, rule="too-many-problems", message=message, severity=severity
+            )
+            shown.append(rest)
         return tuple(shown)
 
     def _add(
@@ -52,7 +67,8 @@ class Findings:
         related: tuple[Related, ...],
     ) -> None:
         span = place if isinstance(place, Span) else self.source.of(place)
-        self.has_errors = self.has_errors or severity is Severity.ERROR
+        is_last = len(self._found) + 1 >= MAX_FOUND
+        self.has_errors = self.has_errors or is_last or severity is Severity.ERROR
         self._found.append(
             Diagnostic(
                 path=self.path,
@@ -64,6 +80,8 @@ class Findings:
                 severity=severity,
             )
         )
+        if is_last:
+            raise TooManyError
 
 
 def shown(value: object) -> str:

@@ -66,6 +66,8 @@ def kind(node: Node) -> str:
             return "a boolean"
         case Scalar(value=int() | float()):
             return "a number"
+        case Scalar(text=""):
+            return "an empty string"
         case Scalar():
             return "a string"
 

@@ -59,8 +59,9 @@ def parse_on(findings: Findings, entry: Entry) -> tuple[Trigger, ...]:
 def _rule(findings: Findings, place: Scalar, name: str) -> EventRule | None:
     rule = EVENTS.get(name)
     if rule is None:
-        message = f"found the event {shown(name)}, which GitHub does not know"
-        findings.error(place, "unknown-event", message + guess(name, EVENTS), fix=f"known events: {', '.join(EVENTS)}")
+        near = guess(name, EVENTS)
+        message = f"found the event {shown(name)}, which GitHub does not know" + near
+        findings.error(place, "unknown-event", message, fix=None if near else f"known events: {', '.join(EVENTS)}")
     return rule
 
 

@@ -100,7 +100,7 @@ def _atoms(text: str, at: int) -> list[_Atom]:
             at += stars
             if stars == 1:
                 atoms.append(_NOT_SLASH)
-            elif segment_start and text.startswith("/", at):
+            elif stars == 2 and segment_start and text.startswith("/", at):
                 atoms += (_ANYTHING, _BOUNDARY)
                 at += 1
             else:

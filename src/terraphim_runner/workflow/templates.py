@@ -28,7 +28,7 @@ def template(
         return None
     text = as_text(node)
     if not text and not may_be_empty:
-        expected(findings, node, f"{what} that is not empty")
+        expected(findings, node, f"a value for {what}")
         return None
     return _parse(findings, node, text, allowed)
 

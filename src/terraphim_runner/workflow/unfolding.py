@@ -5,7 +5,7 @@ itself: content that does not come out as libyaml had it yields nothing, never a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from terraphim_runner.workflow.nodes import Scalar
@@ -37,13 +37,9 @@ def offsets_of(text: str, scalar: Scalar) -> list[int]:
     start = match.end() if match else scalar.start
     if text[start : scalar.end] == scalar.text:
         return list(range(start, scalar.end))
-    if scalar.style in ("|", ">"):
-        candidates = _block_candidates(text, start, scalar)
-    else:
-        candidates = iter((_flow(text, start, scalar),))
-    for content, places in candidates:
-        if content[: len(scalar.text)] == scalar.text:
-            return places[: len(scalar.text)]
+    content, places = (_block_scalar if scalar.style in ("|", ">") else _flow)(text, start, scalar)
+    if content[: len(scalar.text)] == scalar.text:
+        return places[: len(scalar.text)]
     return []
 
 
@@ -127,18 +123,26 @@ def _escape(text: str, at: int, end: int, content: _Content) -> int:
     return found.end()
 
 
-def _block_candidates(text: str, start: int, scalar: Scalar) -> Iterator[tuple[str, list[int]]]:
+def _block_scalar(text: str, start: int, scalar: Scalar) -> tuple[str, list[int]]:
     header = _BREAK.search(text, start)
     if not header:
-        return
+        return "", []
     lines = _lines(text, header.end(), scalar.end)
-    filled = next((line for _, line in lines if line.strip(" ")), "")
-    indent = len(filled) - len(filled.lstrip(" "))
-    yield _block(lines, indent, folded=scalar.style == ">")
-    # An explicit indentation indicator makes the first line's own leading blanks content.
-    if any(char.isdigit() for char in text[start : header.start()].split("#", 1)[0]):
-        for less in range(max(0, indent - 16), indent):
-            yield _block(lines, less, folded=scalar.style == ">")
+    written = _margin(line for _, line in lines)
+    # What the content has less of it than the file is the indentation, given by an indicator or not.
+    indent = max(0, written - _margin(_BREAK.split(scalar.text)))
+    return _block(lines, indent, folded=scalar.style == ">")
+
+
+def _margin(lines: Iterable[str]) -> int:
+    """Return how many blanks the first line with text begins with, or the longest of lines of blanks alone."""
+    longest = 0
+    for line in lines:
+        blanks = len(line) - len(line.lstrip(" "))
+        if blanks < len(line):
+            return blanks
+        longest = max(longest, blanks)
+    return longest
 
 
 def _lines(text: str, start: int, end: int) -> list[tuple[int, str]]:

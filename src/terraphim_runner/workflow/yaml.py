@@ -32,6 +32,9 @@ MAX_DEPTH: Final = 64
 MAX_NODES: Final = 50_000
 """Nodes of the whole document, each alias counted as all that it stands for."""
 
+MAX_TEXT: Final = 2 * MAX_BYTES
+"""Characters of all values, counted in the same way."""
+
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 
@@ -80,13 +83,14 @@ def _events(text: str) -> Callable[[], Any]:
 
 
 class _Anchor:
-    """A node that may be repeated: what it stands for, in nodes and in levels."""
+    """A node that may be repeated: what it stands for, in nodes, characters and levels."""
 
-    __slots__ = ("height", "node", "weight")
+    __slots__ = ("height", "length", "node", "weight")
 
-    def __init__(self, node: Node, weight: int, height: int) -> None:
+    def __init__(self, node: Node, *, weight: int, length: int, height: int) -> None:
         self.node = node
         self.weight = weight
+        self.length = length
         self.height = height
 
 
@@ -97,6 +101,7 @@ class _Loader:
         self._anchors: dict[str, _Anchor | None] = {}
         """None while the anchored node itself is being read."""
         self._count = 0
+        self._length = 0
         self._deepest = 0
 
     def document(self) -> Node | None:
@@ -132,6 +137,7 @@ class _Loader:
         style: str = event.style or ""
         start: int = event.start_mark.index
         end: int = event.end_mark.index
+        self._length += len(text)
         value: ScalarValue = text
         if event.tag is not None:
             value = self._tagged(event)
@@ -176,12 +182,11 @@ class _Loader:
             if isinstance(key, Scalar):
                 name = as_text(key)
                 first = folded.setdefault(name.upper(), key)
-                # A second key that differs by case is kept, so that what is wrong below it is told, too.
-                entries.setdefault(name, Entry(key, last))
                 if first is not key:
                     self._duplicate(key, first)
-                elif name == "<<" and not key.style:
-                    self._refuse_merge(key, last)
+                if name != "<<" or not self._is_merge(key, last):
+                    # A second key that differs by case is kept, so that what is wrong below it is told, too.
+                    entries.setdefault(name, Entry(key, last))
             else:
                 message = "found a sequence or a mapping as a key, expected a string"
                 self._findings.error(key, "yaml-key", message)
@@ -195,14 +200,16 @@ class _Loader:
         return last.end
 
     def _anchored(self, event: Any, anchor: str, depth: int) -> Node:
-        before = self._count - 1
+        before, length = self._count - 1, self._length
         deepest = self._deepest
         self._deepest = depth
         self._anchors[anchor] = None
         event.anchor = None
         self._count -= 1
         node = self._node(event, depth)
-        self._anchors[anchor] = _Anchor(node, self._count - before, self._deepest - depth)
+        self._anchors[anchor] = _Anchor(
+            node, weight=self._count - before, length=self._length - length, height=self._deepest - depth
+        )
         self._deepest = max(deepest, self._deepest)
         return node
 
@@ -217,8 +224,9 @@ class _Loader:
         if anchor is None:
             self._stop(event, "yaml-alias", f"the alias {shown('*' + name)} stands inside of its own anchor")
         self._count += anchor.weight - 1
+        self._length += anchor.length
         self._deepest = max(self._deepest, depth + anchor.height)
-        if self._count > MAX_NODES or depth + anchor.height > MAX_DEPTH:
+        if self._count > MAX_NODES or self._length > MAX_TEXT or depth + anchor.height > MAX_DEPTH:
             self._too_large(event)
         return anchor.node
 
@@ -229,11 +237,14 @@ class _Loader:
             message += f", as {shown(first)}: keys are compared without case"
         self._findings.error(key, "duplicate-key", message, related=(related,))
 
-    def _refuse_merge(self, key: Scalar, value: Node) -> None:
+    def _is_merge(self, key: Scalar, value: Node) -> bool:
+        """Tell whether the author means YAML 1.1's merge, which GitHub does not do; noted when so."""
         items = value.items if isinstance(value, Sequence) else (value,)
-        if items and all(isinstance(item, Mapping) for item in items):
-            fix = "write the keys out, or use the alias for the whole mapping"
-            self._findings.error(key, "yaml-merge-key", "merge keys ('<<') are not supported in workflows", fix=fix)
+        if key.style or not items or not all(isinstance(item, Mapping) for item in items):
+            return False
+        fix = "write the keys out, or use the alias for the whole mapping"
+        self._findings.error(key, "yaml-merge-key", "merge keys ('<<') are not supported in workflows", fix=fix)
+        return True
 
     def _unknown_tag(self, event: Any, what: str, expected: str) -> None:
         self._error(event, "yaml-tag", f"found the tag {shown(event.tag)} on {what}, expected {expected}")
@@ -241,6 +252,8 @@ class _Loader:
     def _too_large(self, event: Any) -> NoReturn:
         if self._count > MAX_NODES:
             message = f"the document has more than {MAX_NODES} values, aliases expanded"
+        elif self._length > MAX_TEXT:
+            message = f"the document's values have more than {MAX_TEXT} characters, aliases expanded"
         else:
             message = f"the document is nested deeper than {MAX_DEPTH} levels, aliases expanded"
         self._stop(event, "yaml-size", message)

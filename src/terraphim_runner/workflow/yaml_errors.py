@@ -7,6 +7,13 @@ import yaml
 
 _QUOTE_IT: Final = "quote the value if the character is part of it"
 
+_NAMELESS: Final = "did not find expected alphabetic or numeric character"
+_OPENED: Final = {
+    "while parsing a flow sequence": "'['",
+    "while parsing a flow mapping": "'{'",
+    "while parsing a block mapping": "mapping",
+    "while parsing a block collection": "sequence",
+}
 # libyaml's problem → what was found and expected, what to do. The scanner's own words stay searchable in the code.
 _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     "mapping values are not allowed in this context": (
@@ -18,11 +25,11 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
         "add the ':', or indent the line so that it belongs to the value above",
     ),
     "did not find expected key": (
-        "found something that is no key of this mapping",
+        "found something that is no key",
         "check the indentation: the keys of one mapping begin in the same column",
     ),
     "did not find expected '-' indicator": (
-        "found something that is no '- item' of this sequence",
+        "found something that is no '- item'",
         "check the indentation: the items of one sequence begin in the same column",
     ),
     "block sequence entries are not allowed in this context": (
@@ -31,9 +38,9 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     ),
     "block mapping entries are not allowed in this context": ("found a key where no mapping can begin", None),
     "mapping keys are not allowed in this context": ("found a '?' key where no mapping can begin", _QUOTE_IT),
-    "did not find expected ',' or ']'": ("found no ',' or ']' after an item of a '[' sequence", "close the sequence"),
-    "did not find expected ',' or '}'": ("found no ',' or '}' after an entry of a '{' mapping", "close the mapping"),
-    "did not find expected alphabetic or numeric character": (
+    "did not find expected ',' or ']'": ("found no ',' or ']' after an item", "close the sequence"),
+    "did not find expected ',' or '}'": ("found no ',' or '}' after an entry", "close the mapping"),
+    _NAMELESS: (
         "found a '*' or '&' that begins an alias or an anchor without a name",
         "quote the value if the '*' or '&' is part of it, as in '*.js'",
     ),
@@ -61,13 +68,17 @@ def explain(error: yaml.YAMLError, text: str) -> tuple[int, str, str | None]:
     if _UNCLOSED.search(problem):
         # Where the string began says more than where the file ended.
         return _offset(error.context_mark, place), "found a quoted string that is never closed", "add the closing quote"
+    if problem == _NAMELESS:
+        place = _offset(error.context_mark, place)
     here = text[place : place + 1]
     if "cannot start any token" in problem or "tab" in problem:
         if here == "\t" or "tab" in problem:
             return place, *_TAB
         return place, f"found {here!r}, which cannot begin a value", _QUOTE_IT
     message, fix = _PROBLEMS.get(problem, (f"broken YAML: {problem}", None))
-    if error.context and problem not in _PROBLEMS:
+    if error.context_mark is not None and error.context in _OPENED:
+        message += f", in the {_OPENED[error.context]} of line {int(error.context_mark.line) + 1}"
+    elif error.context and problem not in _PROBLEMS:
         message += f" ({error.context})"
     return place, message, fix
 
