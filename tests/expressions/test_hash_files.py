@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from terraphim_runner.cli.hash_files import hash_files
-from terraphim_runner.expressions import EvaluationError
+from terraphim_runner.cli.hash_files import HashFilesError, hash_files
 
 FILES = (
     "a.lock",
@@ -79,7 +78,7 @@ def test_patterns_choose_files_as_github_does(workspace: Path, patterns: list[st
 def test_absolute_pattern_inside_of_the_workspace_is_legal_and_others_are_errors(workspace: Path) -> None:
     assert hash_files(workspace, [f"{workspace}/*.txt"]) == expected("b.txt")
     for pattern in ("/etc/passwd", f"{workspace}-other/x", "../outside.lock", "src/../../outside.lock"):
-        with pytest.raises(EvaluationError, match="inside of the workspace"):
+        with pytest.raises(HashFilesError, match="inside of the workspace"):
             hash_files(workspace, [pattern])
 
 

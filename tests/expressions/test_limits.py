@@ -96,6 +96,8 @@ def test_json_of_many_small_values_hits_the_limit_before_they_are_made() -> None
         " || ".join(["env.long == env.other"] * 500),
         " || ".join(["contains(env.long, 'zz')"] * 500),
         " || ".join(["!env.objects.*.b[0]"] * 500),
+        "!env.objects.*[env.long]",
+        "!env.objects[*].a[env.long]",
     ],
 )
 def test_repeated_looks_at_large_data_hit_the_limit(text: str) -> None:

@@ -78,6 +78,7 @@ def test_typed_literals_keep_their_kind() -> None:
     assert values == [5.0, True, None, 1.5, "x"]
     assert [type(value) for value in values] == [float, bool, type(None), float, str]
     assert render(Template.literal(5, SPAN), Scope()) == "5"
+    assert render(Template.literal(-(10**400), SPAN), Scope()) == "-Infinity"
 
 
 def test_tree_is_evaluated_leaf_by_leaf() -> None:
@@ -128,3 +129,9 @@ def test_supplied_function_is_given_its_arguments_values() -> None:
 
     assert render(template("k-${{ hashFiles('a', 1) }}"), Scope(functions={"hashFiles": hash_files})) == "k-abc"
     assert given == ["a", 1.0]
+
+
+def test_data_that_is_not_json_is_refused() -> None:
+    for plain in (b"x", {1, 2}, object()):
+        with pytest.raises(TypeError, match="expected JSON data"):
+            from_json(plain)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO, Final, cast
 
 import typer
 
-from terraphim_runner.cli.hash_files import hash_files
+from terraphim_runner.cli.hash_files import HashFilesError, hash_files
 from terraphim_runner.expressions import (
     CONTEXTS,
     SPECIAL_FUNCTIONS,
@@ -157,9 +157,16 @@ def _scope(contexts: Mapping[str, Any]) -> Scope:
     functions: dict[str, Callable[[list[Value]], Value]] = {
         **{name: _constant(name == status) for name in _STATUSES},
         "always": _constant(True),
-        "hashFiles": lambda arguments: hash_files(root, [to_string(item) for item in arguments]),
+        "hashFiles": lambda arguments: _hash_files(root, arguments),
     }
     return Scope(contexts=dict(values.items()), functions=functions)
+
+
+def _hash_files(root: Path, patterns: list[Value]) -> str:
+    try:
+        return hash_files(root, [to_string(pattern) for pattern in patterns])
+    except HashFilesError as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _constant(value: bool) -> Callable[[list[Value]], Value]:

@@ -15,8 +15,6 @@ from fnmatch import translate
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from terraphim_runner.expressions import EvaluationError
-
 MAX_VISITED: Final = 1_000_000
 """How many files and directories one pattern may look at."""
 
@@ -25,6 +23,10 @@ _NO_FILE: Final = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENA
 """What vanished, a link to nothing or to itself, and a name that cannot be: there is no file."""
 
 _GLOB: Final = re.compile(r"[*?\[]")
+
+
+class HashFilesError(Exception):
+    """A pattern is not legal, or a file cannot be read; the text says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Pattern:
 def parse_patterns(arguments: Iterable[str], root: Path) -> list[Pattern]:
     """Return the patterns, one per line of each argument; blank lines and ``#`` comments are left out.
 
-    Absolute patterns have to lie below ``root``. Raises ``EvaluationError``.
+    Absolute patterns have to lie below ``root``. Raises ``HashFilesError``.
     """
     lines = (line.strip() for argument in arguments for line in argument.splitlines())
     return [_parse_pattern(line, root) for line in lines if line and not line.startswith("#")]
@@ -86,13 +88,11 @@ def _parse_pattern(line: str, root: Path) -> Pattern:
     if body.startswith("/"):
         inside = body.removeprefix(str(root))
         if inside == body or not inside.startswith("/"):
-            raise EvaluationError(f"found the pattern {line!r} of hashFiles(), expected one inside of the workspace")
+            raise HashFilesError(f"found the pattern {line!r} of hashFiles(), expected one inside of the workspace")
         body = inside
     names = [name for name in body.split("/") if name not in {"", "."}]
     if ".." in names:
-        raise EvaluationError(
-            f"found '..' in the pattern {line!r} of hashFiles(), expected one inside of the workspace"
-        )
+        raise HashFilesError(f"found '..' in the pattern {line!r} of hashFiles(), expected one inside of the workspace")
     literal: list[str] = []
     for name in names:
         if _GLOB.search(name):
@@ -114,11 +114,11 @@ def hash_files(root: Path, arguments: Sequence[str]) -> str:
     """Return the SHA-256, in hexadecimal, of the SHA-256 digests of all matching files in sorted path order.
 
     '' when no file matches. ``--follow-symbolic-links`` as the first argument also enters directories that are links.
-    Raises ``EvaluationError``: a pattern that leaves the root, or a file that cannot be read.
+    Raises ``HashFilesError``: a pattern that leaves the root, or a file that cannot be read.
     """
     follow = bool(arguments) and arguments[0] == _FOLLOW
     if "\0" in "".join((str(root), *arguments)):
-        raise EvaluationError("found a NUL character in the workspace or a pattern of hashFiles(), expected a path")
+        raise HashFilesError("found a NUL character in the workspace or a pattern of hashFiles(), expected a path")
     root = Path(os.path.realpath(root))
     patterns = parse_patterns(arguments[1:] if follow else arguments, root)
     total = hashlib.sha256()
@@ -151,7 +151,7 @@ def _files(root: Path, start: PurePosixPath, *, follow: bool) -> Iterator[PurePo
         relative, above = pending.pop()
         visited += 1
         if visited > MAX_VISITED:
-            raise EvaluationError(f"hashFiles() looked at more than {MAX_VISITED} files: use a narrower pattern")
+            raise HashFilesError(f"hashFiles() looked at more than {MAX_VISITED} files: use a narrower pattern")
         path = root / relative
         try:
             real = Path(os.path.realpath(path, strict=True))
@@ -163,10 +163,10 @@ def _files(root: Path, start: PurePosixPath, *, follow: bool) -> Iterator[PurePo
                 below = above | {real}
                 pending.extend((relative / entry.name, below) for entry in path.iterdir())
         except PermissionError as error:
-            raise EvaluationError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
+            raise HashFilesError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
         except OSError as error:
             if error.errno not in _NO_FILE:
-                raise EvaluationError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
+                raise HashFilesError(f"hashFiles() cannot read {str(relative)!r}: {error.strerror}") from None
 
 
 def _digest(path: Path) -> bytes:
@@ -174,4 +174,4 @@ def _digest(path: Path) -> bytes:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise EvaluationError(f"hashFiles() cannot read {path.name!r}: {error.strerror}") from None
+        raise HashFilesError(f"hashFiles() cannot read {path.name!r}: {error.strerror}") from None

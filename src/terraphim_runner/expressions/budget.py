@@ -7,7 +7,7 @@ from terraphim_runner.expressions.errors import EvaluationError
 MAX_BYTES: Final = 10 * 1024 * 1024
 """How much new text and data one evaluation may make; GitHub's own limit is of this size."""
 
-MAX_WORK: Final = 32 * 1024 * 1024
+MAX_WORK: Final = 16 * 1024 * 1024
 """How many characters one evaluation may look at; a value that is visited counts as ``VISIT``."""
 
 VISIT: Final = 16

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import floor, isnan
 from typing import Final
 
-from terraphim_runner.expressions.budget import ITEM_BYTES, Budget
+from terraphim_runner.expressions.budget import ITEM_BYTES, VISIT, Budget
 from terraphim_runner.expressions.coercion import equals, exceeds, is_truthy, to_number, to_string
 from terraphim_runner.expressions.errors import EvaluationError
 from terraphim_runner.expressions.functions import BY_NAME, Arguments
@@ -126,7 +126,7 @@ class _Evaluator:
 
     def _items_at(self, owner: Value, key: Value) -> tuple[Value, ...]:
         """Return the one item with the key, or nothing."""
-        self._budget.work()
+        self._budget.work(VISIT + len(key) if isinstance(key, str) else VISIT)
         if isinstance(key, Array | Object):
             return ()
         if isinstance(owner, Object):

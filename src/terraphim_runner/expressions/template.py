@@ -15,7 +15,7 @@ from terraphim_runner.expressions.errors import ExpressionError
 from terraphim_runner.expressions.evaluation import Scope, evaluate
 from terraphim_runner.expressions.parser import parse
 from terraphim_runner.expressions.tree import Expression
-from terraphim_runner.expressions.values import Array, Object, Value
+from terraphim_runner.expressions.values import Array, Object, Value, integer
 from terraphim_runner.model.source import Span
 
 OPENING: Final = "${{"
@@ -39,7 +39,7 @@ class Template:
     @classmethod
     def literal(cls, value: bool | float | str | None, span: Span, source: str | None = None) -> "Template":
         """Return the template of a scalar without expressions; an ``int`` becomes the number it is."""
-        part = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        part = integer(value) if isinstance(value, int) and not isinstance(value, bool) else value
         return cls(parts=(part,), span=span, source=to_string(part) if source is None else source)
 
     @property

@@ -58,11 +58,12 @@ class Object:
     def _spelling(self, key: str) -> str | None:
         if key in self._entries:
             return key
-        if self._folded is None:
-            self._folded = {}
-            for name in self._entries:
-                self._folded.setdefault(fold(name), name)
-        return self._folded.get(fold(key))
+        folded = self._folded
+        if folded is None:
+            # Complete before it is seen by another thread; of equal names the first is kept.
+            folded = {fold(name): name for name in reversed(self._entries)}
+            self._folded = folded
+        return folded.get(fold(key))
 
     def get(self, key: str) -> "Value":
         """Return the key's value; null when there is no such key."""
@@ -118,8 +119,8 @@ def _from_json(plain: object, depth: int) -> Value:
         case None | bool() | float() | Array() | Object():
             return plain
         case int():
-            return _float(plain)
-        case Mapping() | Sequence():
+            return integer(plain)
+        case Mapping() | Sequence() if not isinstance(plain, bytes | bytearray | memoryview):
             if depth == 0:
                 raise EvaluationError(f"the data is nested more than {MAX_DEPTH} levels deep")
             return _collection(cast("Mapping[object, object] | Sequence[object]", plain), depth - 1)
@@ -133,7 +134,8 @@ def _collection(plain: Mapping[object, object] | Sequence[object], depth: int) -
     return Array([_from_json(item, depth) for item in plain])
 
 
-def _float(number: int) -> float:
+def integer(number: int) -> float:
+    """Return the integer as the language's number; beyond the range of those, an infinity."""
     try:
         return float(number)
     except OverflowError:

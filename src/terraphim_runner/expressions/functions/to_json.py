@@ -4,7 +4,7 @@ Beyond what JSON demands, U+0085, U+2028 and U+2029 are escaped; NaN and infinit
 runner.
 """
 
-import re
+from json import JSONEncoder
 from typing import Final
 
 from terraphim_runner.expressions.budget import Budget
@@ -13,8 +13,8 @@ from terraphim_runner.expressions.errors import EvaluationError
 from terraphim_runner.expressions.functions.signature import Arguments, Function
 from terraphim_runner.expressions.values import MAX_DEPTH, Array, Object, Value
 
-_SPECIAL: Final = re.compile(r'[\x00-\x1f"\\\x85\u2028\u2029]')
-_SHORT: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_ENCODER: Final = JSONEncoder(ensure_ascii=False)
+_BEYOND_JSON: Final = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
 def _to_json(arguments: Arguments) -> Value:
@@ -35,7 +35,7 @@ def _write(value: Value, depth: int, pieces: list[str], budget: Budget) -> None:
         case None:
             _put("null", pieces, budget)
         case str():
-            _put(_quoted(value, budget), pieces, budget)
+            _put_quoted(value, pieces, budget)
         case _:
             _put(to_string(value), pieces, budget)
 
@@ -46,7 +46,10 @@ def _write_collection(value: Array | Object, depth: int, pieces: list[str], budg
     lead = opening + indent
     entries = ((None, item) for item in value) if isinstance(value, Array) else value.items()
     for key, item in entries:
-        _put(lead if key is None else f"{lead}{_quoted(key, budget)}: ", pieces, budget)
+        _put(lead, pieces, budget)
+        if key is not None:
+            _put_quoted(key, pieces, budget)
+            _put(": ", pieces, budget)
         _write(item, depth + 1, pieces, budget)
         lead = "," + indent
     _put(indent[:-2] + closing, pieces, budget)
@@ -57,14 +60,16 @@ def _put(piece: str, pieces: list[str], budget: Budget) -> None:
     pieces.append(piece)
 
 
-def _quoted(text: str, budget: Budget) -> str:
+def _put_quoted(text: str, pieces: list[str], budget: Budget) -> None:
+    # Charged before it is made: escapes can make it six times as long.
     budget.work(len(text))
-    return f'"{_SPECIAL.sub(_escape, text)}"'
-
-
-def _escape(match: re.Match[str]) -> str:
-    char = match[0]
-    return _SHORT.get(char) or f"\\u{ord(char):04x}"
+    budget.make(len(text))
+    quoted = _ENCODER.encode(text)
+    if not quoted.isascii():
+        for char, escape in _BEYOND_JSON:
+            quoted = quoted.replace(char, escape)
+    budget.make(len(quoted) - len(text))
+    pieces.append(quoted)
 
 
 TO_JSON: Final = Function(name="toJSON", minimum=1, maximum=1, call=_to_json)
