@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from terraphim_runner.cli.local_event import local_event
 from terraphim_runner.model.errors import UsageError
@@ -203,6 +205,9 @@ def test_event_file_of_a_pull_request_decides_refs(repository: Path, tmp_path: P
         ('{"repository": {"full_name": "../.."}}', "expected 'owner/name'"),
         ('{"repository": {"full_name": "a/b/c"}}', "expected 'owner/name'"),
         ('{"sender": {"login": 5}}', "'sender.login' is 5; expected a string"),
+        ('{"sender": {"login": "a\\u0000b"}}', "expected a string without control characters"),
+        ('{"ref": "refs/heads/\\ud800"}', "expected a string without control characters"),
+        ('{"repository": {"default_branch": "../x"}}', "expected a ref such as"),
         ('{"action": true}', "'action' is True; expected a string"),
     ],
 )
@@ -225,3 +230,45 @@ def test_pull_request_number_of_a_wrong_kind_is_a_clear_error(tmp_path: Path):
 def test_event_file_that_is_absent_is_a_clear_error(tmp_path: Path):
     with pytest.raises(UsageError, match="cannot read event file"):
         local_event("push", tmp_path, tmp_path / "absent.json", {})
+
+
+members = st.sampled_from(
+    [
+        "ref",
+        "after",
+        "before",
+        "action",
+        "number",
+        "repository",
+        "full_name",
+        "default_branch",
+        "clone_url",
+        "sender",
+        "login",
+        "pull_request",
+        "head",
+        "base",
+        "sha",
+        "merge_commit_sha",
+        "inputs",
+    ]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["main", "a" * 40, "o/n"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(members, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(payload=st.dictionaries(members, json_values), name=st.sampled_from(["push", "pull_request", "release"]))
+def test_any_event_file_gives_an_event_or_a_clear_error(tmp_path: Path, payload: dict, name: str):
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(payload))
+    try:
+        event = local_event(name, tmp_path, file, {})
+    except UsageError as error:
+        assert str(error).isprintable()  # noqa: PT017 - either outcome is right
+    else:
+        assert re.fullmatch(r"[0-9a-f]{40}", event.sha)
+        assert event.ref.startswith("refs/")

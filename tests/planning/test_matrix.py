@@ -112,6 +112,10 @@ def test_words_are_leaves_in_order_without_what_include_added():
         ({"include": [{"a": n} for n in range(300)]}, "more than 256 legs"),
         ({name: list(range(100)) for name in "abcdefgh"}, "combinations before 'exclude'"),
         ({"a": list(range(128)), "b": list(range(128)), "exclude": [{"a": 1}] * 100}, "too many 'include'"),
+        ({"a": list(range(256)), "b": list(range(64)), "exclude": [{"b": [[]] * 100}]}, "too many 'include'"),
+        ({"a": list(range(256)), "b": ["x" * 20_000]}, "legs hold more than 4194304 bytes"),
+        ({"a": list(range(256)), "b": [[[]] * 2_000]}, "legs hold more than 4194304 bytes"),
+        ({"a": list(range(256)), "b": [{"k" * 20_000: 1}]}, "legs hold more than 4194304 bytes"),
     ],
 )
 def test_matrix_without_a_meaning_is_a_clear_error(matrix: Any, message: str):

@@ -80,6 +80,16 @@ def test_outline_of_a_bad_expression_tells_its_place(workflow: Callable):
     assert ".github/workflows/ci.yml:4:9: the 'if' of job 'a' does not evaluate" in found.render()
 
 
+def test_outline_does_not_promise_a_matrix_below_a_job_that_may_not_run(workflow: Callable):
+    computed = "    strategy: {matrix: '${{ fromJSON(needs.after.outputs.m) }}'}\n    steps: [{run: 'true'}]\n  report:"
+    text = TEXT.replace("    steps: [{run: 'true'}]\n  report:", computed)
+
+    found = {job.key: job for job in outline(workflow(text), "push", {"github": {}}).jobs}
+
+    assert found["last"].outlook == "unknown"
+    assert found["last"].legs is None
+
+
 def test_selected_job_brings_all_that_it_needs(workflow: Callable):
     assert list(select_job(workflow(TEXT), "Deploy").jobs) == ["deploy", "build", "test"]
 

@@ -115,7 +115,16 @@ class _Members:
         return self.get(path, "an object", dict) or {}
 
     def text(self, path: str) -> str | None:
-        return self.get(path, "a string", str)
+        """Names only: they become variables and parts of messages, so control characters are refused."""
+        value: str | None = self.get(path, "a string", str)
+        if value is not None and not value.isprintable():
+            raise self.wrong(path, value, "a string without control characters")
+        return value
+
+    def branch(self, path: str) -> str | None:
+        """A branch's bare name."""
+        full = self.ref(path)
+        return full.removeprefix("refs/heads/") if full else None
 
     def number(self, path: str) -> int | None:
         return self.get(path, "a whole number", int)
@@ -168,11 +177,11 @@ def _push(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
 
 def _pull_request(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
     number = members.number("pull_request.number") or members.number("number") or 1
-    base = members.text("pull_request.base.ref") or event.repository.default_branch
+    base = members.branch("pull_request.base.ref") or event.repository.default_branch
     head_sha = members.sha("pull_request.head.sha") or event.sha
     event = replace(
         event,
-        head_ref=members.text("pull_request.head.ref"),
+        head_ref=members.branch("pull_request.head.ref"),
         base_ref=base,
         changed_files=checkout.changed_since_fork(base, head_sha),
     )
@@ -190,7 +199,7 @@ def _repository(members: _Members, checkout: LocalCheckout) -> Repository:
     return Repository(
         full_name=full_name,
         clone_url=members.text("repository.clone_url") or checkout.url,
-        default_branch=members.text("repository.default_branch") or checkout.default_branch,
+        default_branch=members.branch("repository.default_branch") or checkout.default_branch,
     )
 
 

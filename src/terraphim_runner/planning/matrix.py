@@ -21,7 +21,10 @@ MAX_COMBINATIONS: Final = 16_384
 """Of the vectors, before ``exclude``: keeps a hostile matrix from filling the memory."""
 
 MAX_COMPARISONS: Final = 1_000_000
-"""Combinations times filters: keeps one from taking minutes."""
+"""Combinations times values in filters: keeps one from taking minutes."""
+
+MAX_SIZE_BYTES: Final = 4 * 1024 * 1024
+"""Of all legs' values together, roughly: each leg is stored with its own copy."""
 
 
 class MatrixError(Exception):
@@ -46,12 +49,15 @@ def expand(matrix: Value) -> tuple[Combination, ...]:
     size = prod(len(vector) for vector in parts.vectors.values()) if parts.vectors else 0
     if size > MAX_COMBINATIONS:
         raise MatrixError(f"the matrix has {size} combinations before 'exclude'; expected at most {MAX_COMBINATIONS}")
-    if size * (len(parts.include) + len(parts.exclude)) > MAX_COMPARISONS:
+    if size * sum(1 for entry in (*parts.include, *parts.exclude) for _ in _walk(entry)) > MAX_COMPARISONS:
         raise MatrixError("the matrix has too many 'include' and 'exclude' entries for its size; split the job up")
     legs = tuple(islice(_legs(parts, size), MAX_LEGS + 1))
     if len(legs) > MAX_LEGS:
         raise MatrixError(f"the matrix has more than {MAX_LEGS} legs, which is GitHub's limit; split the job up")
-    return legs
+    left = MAX_SIZE_BYTES
+    for leg in legs:
+        left -= _checked_size(leg, left)
+    return tuple(Combination(values=to_json(leg.whole), words=leg.words()) for leg in legs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +110,19 @@ def _filters(name: str, value: Value) -> tuple[Object, ...]:
     return tuple(entries)
 
 
-def _legs(parts: _Matrix, size: int) -> Iterator[Combination]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leg:
+    """``own`` is what was in the leg before ``include`` added to it."""
+
+    own: Object
+    whole: Object
+
+    def words(self) -> tuple[str, ...]:
+        leaves = (value for value in _walk(self.own) if not isinstance(value, Array | Object))
+        return tuple(word for word in map(to_string, leaves) if word)
+
+
+def _legs(parts: _Matrix, size: int) -> Iterator[_Leg]:
     include = [_Include.of(entry, parts.vectors) for entry in parts.include]
     matched: set[int] = set()
     for values in product(*parts.vectors.values()) if size else ():
@@ -117,10 +135,11 @@ def _legs(parts: _Matrix, size: int) -> Iterator[Combination]:
                 matched.add(number)
                 # A later include may overwrite what an earlier one added, never an original value.
                 added.update(entry.added)
-        yield _combination(combination, Object(added))
+        yield _Leg(own=combination, whole=Object({**dict(combination.items()), **added}))
     for number, entry in enumerate(include):
         if number not in matched:
-            yield _combination(Object({**dict(entry.condition.items()), **entry.added}), Object())
+            whole = Object({**dict(entry.condition.items()), **entry.added})
+            yield _Leg(own=whole, whole=whole)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,24 +170,26 @@ def _holds(wanted: Value, found: Value) -> bool:
     return equals(found, wanted)
 
 
-def _combination(own: Object, added: Object) -> Combination:
-    whole = Object({**dict(own.items()), **dict(added.items())})
-    for leaf in _leaves(whole):
-        if isinstance(leaf, float) and not isfinite(leaf):
-            raise MatrixError(f"the matrix holds the number {to_string(leaf)}; expected finite numbers")
-    words = (to_string(leaf) for leaf in _leaves(own) if leaf is not None)
-    return Combination(values=to_json(whole), words=tuple(word for word in words if word))
+def _checked_size(leg: _Leg, left: int) -> int:
+    """Return roughly how many bytes the leg's values take; refuses more than ``left``, and what JSON cannot say."""
+    size = 0
+    for value in _walk(leg.whole):
+        size += 16 + (
+            len(value) if isinstance(value, str) else sum(map(len, value)) if isinstance(value, Object) else 0
+        )
+        if size > left:
+            raise MatrixError(f"the matrix's legs hold more than {MAX_SIZE_BYTES} bytes; keep large data out of it")
+        if isinstance(value, float) and not isfinite(value):
+            raise MatrixError(f"the matrix holds the number {to_string(value)}; expected finite numbers")
+    return size
 
 
-def _leaves(value: Value) -> Iterator[Value]:
-    if isinstance(value, Object):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, Array):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+def _walk(value: Value) -> Iterator[Value]:
+    """Yield the value and everything in it, in order."""
+    yield value
+    if isinstance(value, Array | Object):
+        for item in value.values() if isinstance(value, Object) else value:
+            yield from _walk(item)
 
 
 def _a(value: Value) -> str:
