@@ -21,7 +21,7 @@ from typing import Final
 import anyio
 import anyio.abc
 import anyio.to_thread
-from dbos import DBOS, SetWorkflowID, WorkflowSerializationFormat
+from dbos import DBOS, DBOSClient, SetWorkflowID, WorkflowSerializationFormat
 from sqlalchemy import make_url
 
 from terraphim_runner.model.errors import InfrastructureError
@@ -35,6 +35,7 @@ APPLICATION_VERSION: Final = "1"
 POLL_INTERVAL_S: Final = 0.05
 SHUTDOWN_DEADLINE_S: Final = 15
 MAX_THREADS: Final = 8
+CONNECTIONS: Final = 4
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +68,7 @@ class Engine:
             _LIVE.append((self, work))
             try:
                 tasks.start_soon(self._dispatch, tasks)
-                self._launch()
-                await DBOS.register_queue_async(
-                    self._queue,
-                    worker_concurrency=self._concurrency,
-                    polling_interval_sec=POLL_INTERVAL_S,
-                    on_conflict="always_update",
-                )
+                await self._start()
                 yield
             finally:
                 with anyio.CancelScope(shield=True):
@@ -124,19 +119,21 @@ class Engine:
         finally:
             call.done.set()
 
-    def _launch(self) -> None:
+    async def _start(self) -> None:
         logging.getLogger("dbos").setLevel(logging.ERROR)
         url = make_url(self._database_url.reveal())
+        revealed = url.render_as_string(hide_password=False)
         try:
+            await anyio.to_thread.run_sync(self._register_queue, revealed)
             DBOS(
                 config={
                     "name": APPLICATION,
-                    "system_database_url": url.render_as_string(hide_password=False),
+                    "system_database_url": revealed,
                     "executor_id": str(self._host),
                     "application_version": APPLICATION_VERSION,
                     "log_level": "ERROR",
                     "enable_otlp": False,
-                    "sys_db_pool_size": 4,
+                    "sys_db_pool_size": CONNECTIONS,
                     "max_executor_threads": MAX_THREADS,
                     "scheduler_polling_interval_sec": 3600.0,
                 }
@@ -150,6 +147,17 @@ class Engine:
                 reason=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 fix="check DATABASE_URL and that the database can be written",
             ) from error
+
+    def _register_queue(self, url: str) -> None:
+        # Before the launch: a queue that is registered after it is listened to a second late.
+        DBOS.migrate(url)
+        client = DBOSClient(system_database_url=url, application_name=APPLICATION, system_database_pool_size=1)
+        try:
+            client.register_queue(
+                self._queue, worker_concurrency=self._concurrency, polling_interval_sec=POLL_INTERVAL_S
+            )
+        finally:
+            client.destroy()
 
     async def _stop(self, tasks: anyio.abc.TaskGroup) -> None:
         self._calls.close()

@@ -174,4 +174,5 @@ annotations = Table(
 
 def plain(row: Row[Any]) -> dict[str, Any]:
     """Return a row as a dictionary."""
-    return dict(zip(row.keys(), row, strict=True))
+    # SQLAlchemy's documented way to a row's names, its underscore notwithstanding.
+    return dict(row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
