@@ -13,8 +13,8 @@ from terraphim_runner.guest import stats
 from terraphim_runner.guest.accounts import Accounts
 from terraphim_runner.guest.agent import Agent
 from terraphim_runner.guest.port import Port
+from terraphim_runner.wire.frames import PORT_NAME
 
-PORT_NAME = "terraphim.agent"
 _PORT_DEADLINE_S = 10.0
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 
 VERSION = 1
+PORT_NAME = "terraphim.agent"
+"""What the virtio-serial port is called by which the guest finds its end."""
 
 HELLO = 1
 """Guest: I am up. Sent once, when its end of the channel is opened."""

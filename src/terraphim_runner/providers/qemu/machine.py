@@ -1,0 +1,190 @@
+"""One running QEMU: started behind its walls, talked to, and ended without a trace."""
+
+import os
+import select
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from terraphim_runner.model.ids import SessionId
+from terraphim_runner.ports import MachineSpec
+from terraphim_runner.providers import claims
+from terraphim_runner.providers.channel import Channel
+from terraphim_runner.providers.channel_session import ChannelSession
+from terraphim_runner.providers.child import Child
+from terraphim_runner.providers.qemu import arguments, walls
+from terraphim_runner.providers.qemu.cgroups import Group
+from terraphim_runner.providers.qemu.qmp import Qmp
+from terraphim_runner.providers.qemu.settings import QemuSettings
+
+HOME: Final = "/home/runner"
+VMS: Final = "vms"
+PID_FILE: Final = "pid"
+_KILL_TIMEOUT_S: Final = 5.0
+_MAX_LOG_BYTES: Final = 2000
+_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What all machines of one provider share. ``uids`` are those in use."""
+
+    settings: QemuSettings
+    walls: walls.Walls
+    directory: Path
+    tasks: anyio.abc.TaskGroup
+    uids: set[int] = field(default_factory=set[int])
+
+
+class Machine:
+    """A QEMU process with its two sockets. Made by ``launch``."""
+
+    def __init__(self, *, session_id: SessionId, claim: claims.Claim, child: Child, channel: Channel, qmp: Qmp) -> None:
+        self.id = session_id
+        self.directory = claim.path
+        self.child = child
+        self.channel = channel
+        self.qmp = qmp
+
+    def session(self, description: str) -> ChannelSession:
+        """Return the machine as a session."""
+        return ChannelSession(self.channel, session_id=self.id, description=description, home=HOME)
+
+    def diagnose(self) -> str:
+        """Tell what is known of QEMU's end: its exit status and its last words."""
+        code = self.child.returncode
+        words = _tail(self.directory / "qemu.log") or _tail(self.directory / "console.log")
+        ending = "" if code is None else f"QEMU was killed by signal {-code}" if code < 0 else f"QEMU ended with {code}"
+        return "; ".join(part for part in (ending, words) if part)
+
+
+class Descriptors:
+    """The descriptors that a QEMU inherits. Those that are owned are closed here once it has them."""
+
+    def __init__(self) -> None:
+        self._owned: list[int] = []
+        self._borrowed: list[int] = []
+
+    def own(self, fd: int) -> int:
+        self._owned.append(fd)
+        return fd
+
+    def borrow(self, fd: int) -> int:
+        self._borrowed.append(fd)
+        return fd
+
+    def reopen(self, fd: int) -> int:
+        """Open the same file once more for reading: a shared descriptor would share its position and its locks."""
+        return self.own(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))
+
+    def passed(self) -> tuple[int, ...]:
+        return (*self._owned, *self._borrowed)
+
+    def close(self) -> None:
+        while self._owned:
+            os.close(self._owned.pop())
+
+
+Prepare = Callable[[Path, Descriptors, int, int], arguments.Machine]
+"""Given the machine's directory, where to put descriptors, and those of the agent's and the monitor's sockets."""
+
+
+@asynccontextmanager
+async def launch(
+    host: Host, session_id: SessionId, spec: MachineSpec, prepare: Prepare, *, expects_hello: bool
+) -> AsyncGenerator[Machine]:
+    """Start a QEMU, and end it on leaving: its process, sockets, control groups and directory.
+
+    Raises ``InfrastructureError``.
+    """
+    async with AsyncExitStack() as stack:
+        claim = claims.claim(host.directory / VMS / session_id)
+        stack.push_async_callback(_in_thread, claim.release)
+        group = host.walls.cgroups.create(session_id, spec)
+        stack.push_async_callback(_in_thread, group.remove)
+        uid = None
+        if host.walls.own_user:
+            uid = walls.choose_uid(host.settings.uid_base, host.uids)
+            host.uids.add(uid)
+            stack.callback(host.uids.discard, uid)
+        agent, agent_theirs = socket.socketpair()
+        monitor, monitor_theirs = socket.socketpair()
+        channel = await Channel.over(agent, f"the agent of {session_id}", expects_hello=expects_hello)
+        stack.push_async_callback(channel.close)
+        qmp = await Qmp.over(monitor, f"the machine {session_id}")
+        stack.push_async_callback(qmp.close)
+        descriptors = Descriptors()
+        try:
+            passed = (descriptors.own(agent_theirs.detach()), descriptors.own(monitor_theirs.detach()))
+            command = prepare(claim.path, descriptors, *passed)
+            argv = host.walls.wrap(arguments.command_line(command), spec, uid=uid, niceness=host.settings.niceness)
+            child = _spawn(argv, descriptors, claim.path, session_id)
+        finally:
+            descriptors.close()
+        stack.push_async_callback(child.kill)
+        (claim.path / PID_FILE).write_text(f"{child.pid} {start_time(child.pid)}", encoding="ascii")
+        group.add(child.pid)
+        machine = Machine(session_id=session_id, claim=claim, child=child, channel=channel, qmp=qmp)
+        channel.explain_with(machine.diagnose)
+        await host.tasks.start(channel.run)
+        stack.callback(channel.fail, "the session was released")
+        yield machine
+
+
+def start_time(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks: with the number it is never used twice. "" if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return ""
+
+
+def destroy_left_over(group_of: Callable[[str], Group], directory: Path) -> None:
+    """Kill the machine that a crashed server left in a directory, and remove its control groups."""
+    try:
+        pid, started = (directory / PID_FILE).read_text(encoding="ascii").split()
+    except (FileNotFoundError, ValueError):
+        pid, started = "0", ""
+    if started and start_time(int(pid)) == started:
+        pidfd = os.pidfd_open(int(pid))
+        try:
+            # Once more, now that the number cannot be another process's any more.
+            if start_time(int(pid)) == started:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                select.select([pidfd], [], [], _KILL_TIMEOUT_S)
+        finally:
+            os.close(pidfd)
+    group_of(directory.name).remove()
+
+
+def _spawn(argv: list[str], descriptors: Descriptors, directory: Path, session_id: SessionId) -> Child:
+    log = os.open(directory / "qemu.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return Child.spawn(
+            argv, name=f"the machine {session_id}", env=_ENVIRONMENT, pass_fds=descriptors.passed(), log=log
+        )
+    finally:
+        os.close(log)
+
+
+async def _in_thread(call: Callable[[], None]) -> None:
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(call)
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _MAX_LOG_BYTES))
+            text = file.read(_MAX_LOG_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "".join(char if char.isprintable() else " " for char in text).strip()[-400:]

@@ -1,0 +1,129 @@
+"""A machine that was booted once and stopped: memory, device state and disk, for others to start from.
+
+Layout: ``<directory>/templates/<key>/{ram,state,disk.qcow2,template.json}``, made in a directory of its own and renamed
+when it is complete. The key is a digest of everything that the snapshot depends on, so a template never needs to be
+checked for age; those that nobody can use any more go when their successor comes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from terraphim_runner.guest.bundle import agent_bytes
+from terraphim_runner.ports import MachineSpec
+from terraphim_runner.providers.image.store import Image
+from terraphim_runner.providers.qemu import arguments, memory
+
+TEMPLATES: Final = "templates"
+RAM: Final = "ram"
+STATE: Final = "state"
+DISK: Final = "disk.qcow2"
+MANIFEST: Final = "template.json"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a template is made of."""
+
+    image: Image
+    spec: MachineSpec
+    binary: str
+    version: str
+    accelerator: arguments.Accelerator
+    tsc_khz: int | None
+
+    @property
+    def name(self) -> str:
+        """Same for all templates of which the newest replaces the others."""
+        spec = self.spec
+        return f"{self.image.name} {self.accelerator} {spec.memory_mib} MiB {spec.vcpus} vCPU"
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that the snapshot depends on."""
+        parts: Sequence[Any] = (
+            *(_FORMAT, self.name, self.image.digest, self.version),
+            arguments.devices(self.accelerator, self.spec),
+            arguments.kernel_command_line(self.tsc_khz),
+            hashlib.sha256(agent_bytes()).hexdigest(),
+        )
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """An opened template. The descriptors stay good when a successor removes its files; ``close`` gives them up.
+
+    ``ram`` is a sealed memfd that all clones map copy-on-write.
+    """
+
+    key: str
+    recipe: Recipe
+    ram: int
+    state: int
+    disks: tuple[int, ...]
+    disk_bytes: int
+
+    def close(self) -> None:
+        for fd in (self.ram, self.state, *self.disks):
+            os.close(fd)
+
+
+def load(directory: Path, recipe: Recipe) -> Template | None:
+    """Open the template for a recipe, or return None when there is none. Blocks while its memory is copied."""
+    path = directory / TEMPLATES / recipe.key
+    opened: list[int] = []
+    try:
+        if not (path / MANIFEST).exists():
+            return None
+        opened.extend(_open(file) for file in (path / RAM, path / STATE, recipe.image.rootfs, path / DISK))
+        ram, state, base, disk = opened
+        opened[0] = memory.load("terraphim-ram", ram)
+        os.close(ram)
+        return Template(
+            key=recipe.key,
+            recipe=recipe,
+            ram=opened[0],
+            state=state,
+            disks=(base, disk),
+            disk_bytes=recipe.image.rootfs.stat().st_size,
+        )
+    except FileNotFoundError:
+        # A successor removed it between our looking and our opening.
+        for fd in opened:
+            os.close(fd)
+        return None
+
+
+def write_manifest(path: Path, recipe: Recipe) -> None:
+    """Mark a directory as a complete template, readable by people too."""
+    fields = {
+        "format": _FORMAT,
+        "name": recipe.name,
+        "image": recipe.image.digest,
+        "qemu": recipe.version,
+        "tsc_khz": recipe.tsc_khz,
+    }
+    (path / MANIFEST).write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+
+
+def predecessors(directory: Path, recipe: Recipe) -> list[Path]:
+    """Return the templates that the one for this recipe replaces."""
+    found: list[Path] = []
+    for manifest in (directory / TEMPLATES).glob(f"*/{MANIFEST}"):
+        try:
+            name = json.loads(manifest.read_text(encoding="utf-8"))["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if name == recipe.name and manifest.parent.name != recipe.key:
+            found.append(manifest.parent)
+    return found
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
