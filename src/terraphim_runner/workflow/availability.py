@@ -39,5 +39,5 @@ def step(key: str) -> Availability:
 
 _STEP: Final = {
     key: Availability(contexts=_RUNNER | {"secrets"}, functions=_HASH, where=f"jobs.<id>.steps.{key}")
-    for key in ("name", "run", "shell", "working-directory", "with", "env", "continue-on-error", "timeout-minutes")
+    for key in ("name", "run", "working-directory", "with", "env", "continue-on-error", "timeout-minutes")
 }

@@ -143,9 +143,6 @@ def _defaults(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
 
 
 def _outputs(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
-    if isinstance(entry.value, nodes.Mapping):
-        for name, output in entry.value.entries.items():
-            identifier(findings, output.key, name, "an output's name")
     fields["outputs"] = templates(findings, entry.value, "'outputs'", JOB_OUTPUTS)
 
 

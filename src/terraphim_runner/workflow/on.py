@@ -8,12 +8,12 @@ from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import CALL_INPUT_DEFAULT, CALL_OUTPUT
 from terraphim_runner.workflow.cron import cron_problem
 from terraphim_runner.workflow.events import EVENTS, PATTERN_FILTERS, EventRule
-from terraphim_runner.workflow.fields import Shape, expected, guess, identifier, listed, one_of, text, texts
+from terraphim_runner.workflow.fields import Shape, expected, guess, listed, one_of, text, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.patterns import PatternError, compile_pattern
 from terraphim_runner.workflow.scalars import as_text
-from terraphim_runner.workflow.templates import template
+from terraphim_runner.workflow.templates import is_plain_key, template
 from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
@@ -143,7 +143,8 @@ def _named(findings: Findings, node: Node, what: str, shape: Shape) -> dict[str,
         return {}
     found: dict[str, dict[str, Entry]] = {}
     for name, entry in node.entries.items():
-        identifier(findings, entry.key, name, f"a name in {what}")
+        if not is_plain_key(findings, name, entry, what):
+            continue
         is_bare = isinstance(entry.value, Scalar) and entry.value.value is None and not shape.required
         found[name] = {} if is_bare else (shape.read(findings, entry.value, place=entry.key) or {})
     return found

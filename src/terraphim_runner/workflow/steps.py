@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from terraphim_runner.expressions import Template
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.actions import check_inputs, parse_uses
@@ -88,11 +89,17 @@ def _run_step(findings: Findings, entries: dict[str, Entry], run: Entry, shared:
     return RunStep(
         **shared,
         run=script,
-        shell=template(findings, shell.value, "'shell'", step("shell"), may_be_empty=False) if shell else None,
+        shell=_shell(findings, shell.value) if shell else None,
         working_directory=(
             template(findings, directory.value, "'working-directory'", step("working-directory")) if directory else None
         ),
     )
+
+
+def _shell(findings: Findings, node: Node) -> Template | None:
+    """Return a step's own shell. GitHub evaluates no expression there, unlike in a job's ``defaults``."""
+    value = text(findings, node, "'shell'")
+    return None if value is None else Template.literal(value, findings.source.of(node))
 
 
 def _uses_step(findings: Findings, entries: dict[str, Entry], uses: Entry, shared: dict[str, Any]) -> Step | None:

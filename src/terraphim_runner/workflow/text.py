@@ -41,8 +41,8 @@ class SourceText:
     def inside(self, scalar: Scalar, offset: int, length: int) -> Span:
         """Return the span of a part of a scalar's *content*.
 
-        Exact in every style, escapes, folding and indentation considered; where the content cannot be traced back
-        (it never happened to a document that libyaml accepts), the scalar's own span.
+        Exact in every style, escapes, folding and indentation considered. The scalar's own span should its content
+        not be found in the file again.
         """
         places = offsets_of(self.text, scalar)
         if not places:

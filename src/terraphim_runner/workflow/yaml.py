@@ -247,7 +247,10 @@ class _Loader:
         return True
 
     def _unknown_tag(self, event: Any, what: str, expected: str) -> None:
-        self._error(event, "yaml-tag", f"found the tag {shown(event.tag)} on {what}, expected {expected}")
+        message = f"found the tag {shown(event.tag)} on {what}, expected {expected}"
+        is_accident = not event.tag.startswith(_CORE_TAG)
+        fix = "quote the value if the '!' is part of it, as in '!cancelled()'" if is_accident else None
+        self._error(event, "yaml-tag", message, fix=fix)
 
     def _too_large(self, event: Any) -> NoReturn:
         if self._count > MAX_NODES:
