@@ -5,9 +5,10 @@ import typer
 from typer.testing import CliRunner
 
 from terraphim_runner.cli import doctor, doctor_checks, image
-from terraphim_runner.cli.doctor_cgroups import find_cgroups
 from terraphim_runner.cli.doctor_checks import State
+from terraphim_runner.providers.qemu.cgroups import Cgroups
 from terraphim_runner.providers.qemu.kvm_probe import KvmProbe
+from terraphim_runner.providers.qemu.walls import Walls
 
 
 @pytest.fixture
@@ -90,23 +91,30 @@ def test_doctor_disk_that_is_a_file_is_missing(tmp_path):
     assert doctor_checks.check_disk(tmp_path / "file" / "data").state is State.MISSING
 
 
-def test_cgroups_version_2_below_the_own_group_is_writable(tmp_path):
-    (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
-    (tmp_path / "user.slice").mkdir()
-    (tmp_path / "self").write_text("0::/user.slice\n")
-    found = find_cgroups(tmp_path, tmp_path / "self")
-    assert (found.version, found.writable) == (2, True)
-    assert list((tmp_path / "user.slice").iterdir()) == []
+def walls(**missing):
+    reasons = {name.replace("_", " "): reason for name, reason in missing.items()}
+    groups = {name: reason for name, reason in reasons.items() if name in ("memory", "cpu", "pids")}
+    return Walls(
+        own_user=not reasons,
+        unshare=("--net",),
+        setpriv=("--no-new-privs",),
+        cgroups=Cgroups(parents={}, is_unified=True, missing=groups),
+        missing={(f"{name} control group" if name in groups else name): reason for name, reason in reasons.items()},
+    )
 
 
-def test_cgroups_version_2_without_memory_says_so(tmp_path):
-    (tmp_path / "cgroup.controllers").write_text("cpu\n")
-    (tmp_path / "self").write_text("0::/\n")
-    assert find_cgroups(tmp_path, tmp_path / "self").reason == "version 2 without memory"
+def test_doctor_missing_walls_are_named_with_their_reasons():
+    found = walls(own_user="only root can", memory="not writable")
+    check = doctor_checks.check_walls(found)
+    assert check.state is State.LIMITED
+    assert "missing: own user (only root can); memory control group (not writable)" in check.found
+    check = doctor_checks.check_cgroups(found)
+    assert (check.state, check.found) == (State.LIMITED, "version 2, no memory limit: not writable")
 
 
-def test_cgroups_that_do_not_exist_say_so(tmp_path):
-    assert find_cgroups(tmp_path, tmp_path / "self").version == 0
+def test_doctor_with_every_wall_is_content():
+    assert doctor_checks.check_walls(walls()).state is State.OK
+    assert doctor_checks.check_cgroups(walls()).found == "version 2, writable"
 
 
 def test_image_list_without_images_shows_what_can_be_built(run):

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from terraphim_runner.cli.doctor_cgroups import find_cgroups
 from terraphim_runner.data_directory import data_directory, image_directory
 from terraphim_runner.providers.image.builder import up_to_date
 from terraphim_runner.providers.image.definition import load_definition
 from terraphim_runner.providers.image.requirements import missing_requirements
 from terraphim_runner.providers.image.store import Image, ImageMissingError, ImageStore
 from terraphim_runner.providers.qemu.kvm_probe import QEMU, KvmProbe, probe_kvm, qemu_version
+from terraphim_runner.providers.qemu.walls import Walls, find_walls
 
 IMAGE = "default"
 _DEADLINE_S = 10
@@ -54,6 +54,7 @@ async def run_checks(environ: Mapping[str, str]) -> list[Check]:
     image = await anyio.to_thread.run_sync(_find_image, environ)
     kvm = await probe_kvm(image, cache=data_directory(environ) / "kvm-probe.json")
     in_thread = anyio.to_thread.run_sync
+    walls = await in_thread(find_walls)
     return [
         await in_thread(check_qemu),
         check_kvm(kvm),
@@ -63,8 +64,8 @@ async def run_checks(environ: Mapping[str, str]) -> list[Check]:
         await in_thread(check_firecracker, kvm),
         await in_thread(check_disk, data_directory(environ)),
         await in_thread(check_memory),
-        await in_thread(check_cgroups),
-        await in_thread(check_walls),
+        check_cgroups(walls),
+        check_walls(walls),
         check_token(environ),
         check_webhook_secret(environ),
     ]
@@ -165,30 +166,24 @@ def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
     return Check(name="memory", state=State.LIMITED if available_mib < _LOW_MEMORY_MIB else State.OK, found=found)
 
 
-def check_cgroups() -> Check:
-    cgroups = find_cgroups()
-    if cgroups.writable:
-        return Check(name="cgroups", state=State.OK, found=f"version {cgroups.version}, writable")
+def check_cgroups(walls: Walls) -> Check:
+    cgroups = walls.cgroups
+    version = 2 if cgroups.is_unified else 1
+    if not cgroups.missing:
+        return Check(name="cgroups", state=State.OK, found=f"version {version}, writable")
+    reasons = "; ".join(f"no {name} limit: {reason}" for name, reason in cgroups.missing.items())
     fix = "run as root, or under systemd with Delegate=yes (systemd-run --user --scope -p Delegate=yes …)"
-    found = f"{cgroups.reason}: a machine's memory and CPU are limited by QEMU and rlimits alone"
-    return Check(name="cgroups", state=State.LIMITED, found=found, fix=fix)
+    return Check(name="cgroups", state=State.LIMITED, found=f"version {version}, {reasons}", fix=fix)
 
 
-def check_walls() -> Check:
+def check_walls(walls: Walls) -> Check:
     """Name the walls around QEMU that this user cannot have; the machine itself is a wall in any case."""
-    missing: list[str] = []
-    root = os.getuid() == 0
-    if not root:
-        missing.append("a user of its own for each QEMU (needs root)")
-    trial = ["unshare", *([] if root else ["--map-root-user"]), "--mount", "--net", "--ipc", "--uts", "true"]
-    if _output(trial) is None:
-        missing.append("own network, IPC, UTS and mount namespaces (user namespaces are not allowed here)")
-    if not find_cgroups().writable:
-        missing.append("cgroup limits")
-    if not missing:
-        return Check(name="walls", state=State.OK, found="every wall around QEMU can be had")
-    fix = None if root else "run the server as root, which gives its rights up for each machine"
-    return Check(name="walls", state=State.LIMITED, found=f"missing for this user: {'; '.join(missing)}", fix=fix)
+    standing = ", ".join(walls.standing())
+    if not walls.missing:
+        return Check(name="walls", state=State.OK, found=standing)
+    missing = "; ".join(f"{wall} ({reason})" for wall, reason in walls.missing.items())
+    fix = None if os.geteuid() == 0 else "run as root, which gives its rights up for each machine"
+    return Check(name="walls", state=State.LIMITED, found=f"{standing}; missing: {missing}", fix=fix)
 
 
 def check_token(environ: Mapping[str, str]) -> Check:
