@@ -74,16 +74,23 @@ def open_database(url: Secret) -> Database:
     try:
         if parsed.get_backend_name() == "sqlite":
             _prepare_file(Path(parsed.database or ""))
-        engine = _engine(parsed)
-        if _revision(engine) != SCHEMA_REVISION:
-            _migrate(engine.url)
+        return Database(_up_to_date(_engine(parsed)))
     except (SQLAlchemyError, OSError) as error:
         raise InfrastructureError(
             doing=f"open the database {shown}",
             reason=_first_line(error),
             fix="check that the folder exists and can be written by this user, or set DATABASE_URL",
         ) from None
-    return Database(engine)
+
+
+def _up_to_date(engine: Engine) -> Engine:
+    try:
+        if _revision(engine) != SCHEMA_REVISION:
+            _migrate(engine.url)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 def _parse(url: Secret) -> URL:

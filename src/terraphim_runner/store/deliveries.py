@@ -35,11 +35,9 @@ def insert(connection: Connection, delivery: Delivery) -> bool:
         "tries": 1,
         "note": "",
     }
-    if connection.dialect.name == "sqlite":
-        statement = sqlite.insert(deliveries).values(values).on_conflict_do_nothing(index_elements=["id"])
-        return connection.execute(statement).rowcount == 1
-    other = postgresql.insert(deliveries).values(values).on_conflict_do_nothing(index_elements=["id"])
-    return connection.execute(other).rowcount == 1
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(deliveries).values(values).on_conflict_do_nothing(index_elements=["id"])
+    return connection.execute(statement.returning(deliveries.c.id)).first() is not None
 
 
 def load(connection: Connection, delivery_id: DeliveryId) -> tuple[Delivery, DeliveryState] | None:
