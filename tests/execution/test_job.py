@@ -331,7 +331,7 @@ async def test_hash_files_is_computed_where_the_files_are(run, tmp_path):
 """,
         files={"a.lock": b"a", "b.lock": b"b", "c.txt": b"c"},
     )
-    assert ran.text.splitlines()[-1] == hash_files(str(tmp_path / "same"), ["*.lock"])
+    assert ran.text.splitlines()[-1] == hash_files(tmp_path / "same", ["*.lock"])
 
 
 async def test_log_beyond_the_limit_is_cut_with_one_notice(run):

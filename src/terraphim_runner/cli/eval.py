@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO, Final, cast
 
 import typer
 
-from terraphim_runner.cli.hash_files import HashFilesError, hash_files
+from terraphim_runner.guest.hash_files import HashFilesError, hash_files
 from terraphim_runner.expressions import (
     CONTEXTS,
     SPECIAL_FUNCTIONS,

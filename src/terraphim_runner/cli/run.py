@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,28 +12,28 @@ import anyio
 import typer
 
 from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
-from terraphim_runner.cli.console import MARKS, Console, printable
+from terraphim_runner.cli.console import MARKS, Console
 from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.cli.workflow_file import read_workflow
 from terraphim_runner.data_directory import data_directory
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import from_json, to_string
 from terraphim_runner.github.contents.working_tree import WorkingTree
-from terraphim_runner.machines import machine_spec, open_provider
+from terraphim_runner.machines import check_labels, open_provider
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
-from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion
-from terraphim_runner.planning import github_context
+from terraphim_runner.planning import dispatch_inputs, github_context, select_job
 from terraphim_runner.planning.graph import PlannedLeg
-from terraphim_runner.ports import Provider, Session
+from terraphim_runner.ports import MachineSpec, Provider, Session
 from terraphim_runner.services.local import LocalPlan, LocalRun
-from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.tree import Workflow
 
 _SERVER_URL = "https://github.com"
 _API_URL = "https://api.github.com"
-_MAX_FILE_BYTES = 1024 * 1024
+_BAD_INPUT = 2
+_IMAGE = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,54 +99,21 @@ def run(
 
 def _read(repository: Path, named: Path | None) -> list[Workflow]:
     """Parse the named workflow, or every one of the checkout; diagnostics go to stderr and end the command."""
-    paths = [_find(repository, named)] if named else sorted((repository / ".github/workflows").glob("*.y*ml"))
+    folder = repository / ".github/workflows"
+    paths = [named] if named else sorted(path for path in folder.glob("*") if path.suffix in {".yml", ".yaml"})
     if not paths:
-        raise UsageError(f"found no workflow below {str(repository / '.github/workflows')!r}; name one with --workflow")
+        raise UsageError(f"found no workflow below {str(folder)!r}; name one with --workflow")
     workflows: list[Workflow] = []
     broken = False
     for path in paths:
-        text = _read_text(path)
-        found = parse(_shown_path(path, repository), text)
-        for diagnostic in found.diagnostics:
-            typer.echo(printable_lines(diagnostic.render(text)), err=True)
-        broken = broken or found.workflow is None
-        workflows += [found.workflow] if found.workflow else []
+        try:
+            workflows.append(read_workflow(path, repository))
+        except typer.Exit:
+            # Every broken file is told before the command ends.
+            broken = True
     if broken:
-        raise typer.Exit(2)
+        raise typer.Exit(_BAD_INPUT)
     return workflows
-
-
-def printable_lines(text: str) -> str:
-    """Return text of several lines without what could steer a terminal."""
-    return "\n".join(printable(line) for line in text.splitlines())
-
-
-def _find(repository: Path, named: Path) -> Path:
-    candidates = [named, repository / named, repository / ".github/workflows" / named]
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        raise UsageError(f"found no workflow file {str(named)!r}, here or below {str(repository)!r}")
-    return found
-
-
-def _shown_path(path: Path, repository: Path) -> str:
-    try:
-        return path.resolve().relative_to(repository.resolve()).as_posix()
-    except ValueError:
-        return path.as_posix()
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-        if len(content) > _MAX_FILE_BYTES:
-            raise UsageError(f"found more than {_MAX_FILE_BYTES} bytes in {str(path)!r}, expected a workflow file")
-        return content.decode()
-    except OSError as error:
-        raise UsageError(f"could not read {str(path)!r}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"found bytes that are not UTF-8 at offset {error.start} of {str(path)!r}") from None
 
 
 def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[Workflow]:
@@ -169,16 +136,10 @@ def _only(workflow: Workflow, wanted: str | None) -> Workflow:
     """Return the workflow with the wanted job and all that it needs, directly or not."""
     if wanted is None:
         return workflow
-    if wanted not in workflow.jobs:
-        raise UsageError(f"found no job {wanted!r} in {workflow.path}; it has {', '.join(workflow.jobs)}")
-    kept: set[JobKey] = set()
-    pending = [JobKey(wanted)]
-    while pending:
-        key = pending.pop()
-        if key not in kept:
-            kept.add(key)
-            pending += [need.job for need in workflow.jobs[key].needs]
-    return replace(workflow, jobs={key: job for key, job in workflow.jobs.items() if key in kept})
+    try:
+        return select_job(workflow, wanted)
+    except KeyError:
+        raise UsageError(f"found no job {wanted!r} in {workflow.path}; it has {', '.join(workflow.jobs)}") from None
 
 
 async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -> list[Conclusion]:
@@ -206,7 +167,7 @@ async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choi
     )
     plan = LocalPlan(
         workflow=workflow,
-        contexts={"github": github, "vars": dict(choices.variables), "inputs": _inputs(event)},
+        contexts={"github": github, "vars": dict(choices.variables), "inputs": _inputs(workflow, event)},
         source=WorkingTree(choices.repository),
         lease=_lease(provider),
         wants=_wants(choices.matrix),
@@ -223,15 +184,18 @@ async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choi
     return conclusion
 
 
-def _inputs(event: Event) -> dict[str, Any]:
-    inputs: object = event.payload.get("inputs")
-    return dict(inputs) if isinstance(inputs, Mapping) else {}
+def _inputs(workflow: Workflow, event: Event) -> dict[str, Any]:
+    found = dispatch_inputs(workflow, event)
+    if found.problems:
+        raise UsageError("; ".join(found.problems))
+    return dict(found.values)
 
 
 def _lease(provider: Provider) -> Callable[[PlannedLeg], AbstractAsyncContextManager[Session]]:
     @asynccontextmanager
     async def lease(leg: PlannedLeg):  # noqa: ANN202 - the decorator gives the type
-        async with provider.acquire(machine_spec(leg.labels)) as session:
+        check_labels(leg.labels)
+        async with provider.acquire(MachineSpec(image=_IMAGE)) as session:
             yield session
 
     return lease

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from terraphim_runner.cli.hash_files import HashFilesError, hash_files
+from terraphim_runner.guest.hash_files import HashFilesError, hash_files
 
 FILES = (
     "a.lock",
