@@ -17,7 +17,7 @@ _L2_COVERS = _CLUSTER * (_CLUSTER // 8)
 
 
 def create_overlay(path: Path, size_bytes: int) -> int:
-    """Create an empty disk of that size; return a descriptor for reading and writing. Raises ``InfrastructureError``."""
+    """Create an empty disk of that size; return a descriptor to read and write it. Raises ``InfrastructureError``."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

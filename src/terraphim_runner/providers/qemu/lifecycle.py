@@ -11,7 +11,7 @@ import anyio
 from terraphim_runner.guest.bundle import agent_bytes
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
-from terraphim_runner.ports import Command, Stream
+from terraphim_runner.ports import Command, MachineSpec, Stream
 from terraphim_runner.providers.channel_session import ChannelSession
 from terraphim_runner.providers.image.initrd import agent_archive
 from terraphim_runner.providers.qemu import arguments, disk, memory
@@ -72,8 +72,11 @@ async def boot(
 
 
 @asynccontextmanager
-async def clone(host: Host, session_id: SessionId, template: Template) -> AsyncGenerator[Machine]:
-    """Start a copy of a template, with its resume duties done. Raises ``InfrastructureError``."""
+async def clone(host: Host, session_id: SessionId, template: Template, spec: MachineSpec) -> AsyncGenerator[Machine]:
+    """Start a copy of a template, with its resume duties done; ``spec`` may limit it otherwise than the template.
+
+    Raises ``InfrastructureError``.
+    """
     recipe = template.recipe
     state = -1
 
@@ -84,7 +87,7 @@ async def clone(host: Host, session_id: SessionId, template: Template) -> AsyncG
         return arguments.Machine(
             binary=recipe.binary,
             accelerator=recipe.accelerator,
-            spec=recipe.spec,
+            spec=spec,
             agent=agent,
             monitor=monitor,
             disks=(*(fds.reopen(fd) for fd in template.disks), fds.own(top)),
@@ -92,14 +95,14 @@ async def clone(host: Host, session_id: SessionId, template: Template) -> AsyncG
             is_memory_shared=False,
         )
 
-    async with launch(host, session_id, recipe.spec, prepare, expects_hello=False) as machine:
+    async with launch(host, session_id, spec, prepare, expects_hello=False) as machine:
         with anyio.move_on_after(host.settings.clone_timeout_s) as scope:
             timeout_s = host.settings.clone_timeout_s
             await machine.qmp.negotiate(*_MIGRATION_CAPABILITIES, timeout_s=timeout_s)
             await machine.qmp.execute("migrate-incoming", {"uri": f"fd:{state}"}, timeout_s=timeout_s)
             await machine.qmp.migration_completed(timeout_s)
             await machine.qmp.execute("cont", timeout_s=timeout_s)
-            await machine.session("").resume(_hostname(session_id))
+            await machine.resume()
         if scope.cancelled_caught:
             reason = f"it did not resume within {host.settings.clone_timeout_s:g} s; {machine.diagnose()}"
             raise BootError(session_id, reason.rstrip("; "))
@@ -141,15 +144,11 @@ async def exercise(session: ChannelSession, *, user: str = "runner") -> None:
     """Run a shell once, so that what every first command needs is in memory already. Raises ``BootError``."""
     output = bytearray()
 
-    async def collect(_stream: Stream, data: bytes) -> None:
-        output.extend(data)
+    async def collect(stream: Stream, data: bytes) -> None:
+        output.extend(stream.encode() + b": " + data)
 
     command = Command(argv=("sh", "-c", "true"), env={"PATH": _PATH}, cwd="/", user=user)
     async with session.exec(command, collect) as process:
         ended = await process.wait()
     if not ended.ok:
         raise BootError(session.id, f"'sh -c true' ended with {ended.status}: {bytes(output[:200])!r}")
-
-
-def _hostname(session_id: SessionId) -> str:
-    return str(session_id)[:63]

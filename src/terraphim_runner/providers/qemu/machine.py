@@ -14,8 +14,9 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
-from terraphim_runner.ports import MachineSpec
+from terraphim_runner.ports import MachineSpec, RefusedError
 from terraphim_runner.providers import claims
 from terraphim_runner.providers.channel import Channel
 from terraphim_runner.providers.channel_session import ChannelSession
@@ -57,6 +58,20 @@ class Machine:
     def session(self, description: str) -> ChannelSession:
         """Return the machine as a session."""
         return ChannelSession(self.channel, session_id=self.id, description=description, home=HOME)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether nothing is known of its end."""
+        return self.channel.error is None and self.child.returncode is None
+
+    async def resume(self) -> None:
+        """Do what a machine that stood still owes before its next command. Raises ``InfrastructureError``."""
+        try:
+            await self.session("").resume(str(self.id)[:63])
+        except RefusedError as error:
+            raise InfrastructureError(
+                doing=f"resume the machine {self.id}", reason=str(error), retryable=True
+            ) from error
 
     def diagnose(self) -> str:
         """Tell what is known of QEMU's end: its exit status and its last words."""
@@ -125,7 +140,13 @@ async def launch(
         try:
             passed = (descriptors.own(agent_theirs.detach()), descriptors.own(monitor_theirs.detach()))
             command = prepare(claim.path, descriptors, *passed)
-            argv = host.walls.wrap(arguments.command_line(command), spec, uid=uid, niceness=host.settings.niceness)
+            argv = host.walls.wrap(
+                arguments.command_line(command),
+                spec,
+                uid=uid,
+                group=_kvm_group() if command.accelerator == "kvm" else None,
+                niceness=host.settings.niceness,
+            )
             child = _spawn(argv, descriptors, claim.path, session_id)
         finally:
             descriptors.close()
@@ -140,7 +161,7 @@ async def launch(
 
 
 def start_time(pid: int) -> str:
-    """Return when a process started, in the kernel's ticks: with the number it is never used twice. "" if there is none."""
+    """Return when a process started, in the kernel's ticks, or "" if there is none. With it, a number is unique."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (FileNotFoundError, ProcessLookupError, IndexError):
@@ -163,6 +184,10 @@ def destroy_left_over(group_of: Callable[[str], Group], directory: Path) -> None
         finally:
             os.close(pidfd)
     group_of(directory.name).remove()
+
+
+def _kvm_group() -> int:
+    return Path("/dev/kvm").stat().st_gid
 
 
 def _spawn(argv: list[str], descriptors: Descriptors, directory: Path, session_id: SessionId) -> Child:

@@ -61,3 +61,8 @@ def load(name: str, path_fd: int) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def close(fd: int) -> None:
+    """Give the memory up; it goes with its last mapping."""
+    os.close(fd)

@@ -1,85 +1,246 @@
 """QEMU machines: a template per kind of machine, copies of it, and some that are kept warm."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from uuid import uuid4
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
 from terraphim_runner.ports import MachineSpec, Session
 from terraphim_runner.providers import claims
-from terraphim_runner.providers.image.store import ImageStore
-from terraphim_runner.providers.pool import Pool
-from terraphim_runner.providers.qemu import arguments, memory, template
+from terraphim_runner.providers.image.store import Image, ImageStore
+from terraphim_runner.providers.pool import Made, Pool
+from terraphim_runner.providers.qemu import arguments, builder, memory
 from terraphim_runner.providers.qemu.host import host_tsc_khz
 from terraphim_runner.providers.qemu.kvm_probe import probe_kvm, qemu_version
-from terraphim_runner.providers.qemu.lifecycle import BootError, boot, clone, exercise, save
+from terraphim_runner.providers.qemu.lifecycle import BootError, boot, clone, exercise
 from terraphim_runner.providers.qemu.machine import VMS, Host, Machine, destroy_left_over
 from terraphim_runner.providers.qemu.settings import QemuSettings
+from terraphim_runner.providers.qemu.template import Recipe, Template
 from terraphim_runner.providers.qemu.walls import Walls, find_walls
 
-_LOCK_POLL_S: Final = 0.05
-_LOCK_TIMEOUT_S: Final = 300.0
+_PAUSE_TIMEOUT_S: Final = 10.0
 
 
 class QemuProvider:
     """Implements ``ports.Provider``.
 
-    ``directory`` holds ``templates``, which outlive the provider, and ``vms``, one directory per machine. Several
-    providers, in several processes, may share it.
+    ``directory`` holds ``templates``, which outlive the provider, and ``vms`` and ``building``, with one directory per
+    machine. Several providers, in several processes, may share it.
     """
 
     def __init__(self, settings: QemuSettings, images: ImageStore, directory: Path) -> None:
         self._settings = settings
         self._images = images
         self._directory = directory
-        self._templates: dict[str, template.Template] = {}
-        self._preparing = anyio.Lock()
-        self._accelerator: arguments.Accelerator | None = None
+        self._slots = anyio.Semaphore(settings.max_machines)
+        self._templates: dict[str, Template] = {}
+        self._opening = anyio.Lock()
+        self._accelerators: dict[str, arguments.Accelerator] = {}
         self._version = ""
         self._host: Host | None = None
-        self._stack = AsyncExitStack()
-        self._slots = anyio.Semaphore(settings.max_machines)
         self._pool: Pool[Machine] | None = None
 
     @property
     def name(self) -> str:
         return "qemu"
 
+    @property
+    def walls(self) -> Walls:
+        """What stands around each machine, and what is missing and why."""
+        return self._entered().walls
+
     async def __aenter__(self) -> Self:
-        version = await anyio.to_thread.run_sync(qemu_version)
-        if version is None:
+        self._version = await anyio.to_thread.run_sync(qemu_version) or ""
+        binary = shutil.which(self._settings.binary)
+        if not self._version or binary is None:
             raise InfrastructureError(
                 doing="use QEMU",
                 reason=f"{self._settings.binary} is not installed",
                 fix="as root: apt-get install --no-install-recommends qemu-system-x86",
             )
-        self._version = version
         walls = await anyio.to_thread.run_sync(find_walls)
         tasks = await anyio.create_task_group().__aenter__()
         self._host = Host(settings=self._settings, walls=walls, directory=self._directory, tasks=tasks)
-        self._pool = Pool(tasks, self._settings.warm_machines)
+        self._pool = Pool(
+            tasks,
+            size=self._settings.warm_machines,
+            refill_after_s=self._settings.refill_after_s,
+            is_good=lambda machine: machine.is_alive,
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._host is not None:
-            self._host.tasks.cancel_scope.cancel()
-            # The tasks never raise, and what the body raised must not be wrapped in a group with nothing else in it.
-            await self._host.tasks.__aexit__(None, None, None)
-            self._host = None
+        host, pool = self._entered(), self._pool
+        self._host = self._pool = None
+        host.tasks.cancel_scope.cancel()
+        # The tasks never raise, and what the body raised must not be wrapped in a group with nothing else in it.
+        await host.tasks.__aexit__(None, None, None)
+        with anyio.CancelScope(shield=True):
+            if pool is not None:
+                await pool.close()
         for opened in self._templates.values():
             opened.close()
         self._templates.clear()
+
+    async def prepare(self, spec: MachineSpec) -> None:
+        opened = await self._template(spec)
+        if self._pool is not None:
+            self._pool.refill(_kind(opened, spec), lambda: self._warm(opened, spec), at_once=True)
+            await self._pool.settled(_kind(opened, spec))
+
+    @asynccontextmanager
+    async def acquire(self, spec: MachineSpec) -> AsyncGenerator[Session]:
+        """Lease a warm machine, or else a new copy, or else build the template first."""
+        host = self._entered()
+        opened = await self._template(spec)
+        async with AsyncExitStack() as stack:
+            machine = await self._from_pool(opened, spec, stack)
+            if machine is None:
+                await self._take_slot(stack)
+                machine = await stack.enter_async_context(clone(host, _new_id(), opened, spec))
+            if self._pool is not None:
+                self._pool.refill(_kind(opened, spec), lambda: self._warm(opened, spec))
+            yield self._lease(machine, opened.recipe)
+
+    @asynccontextmanager
+    async def cold_boot(self, spec: MachineSpec) -> AsyncGenerator[Session]:
+        """Lease a machine that is booted from nothing, for hosts where snapshots do not work; retries a failed boot."""
+        host = self._entered()
+        recipe = await self._recipe(spec)
+        for attempt in range(1, self._settings.boot_attempts + 1):
+            async with AsyncExitStack() as stack:
+                await self._take_slot(stack)
+                ram = memory.create("terraphim-ram", spec.memory_mib << 20)
+                stack.callback(memory.close, ram)
+                try:
+                    machine = await stack.enter_async_context(boot(host, _new_id(), recipe, ram))
+                except BootError:
+                    if attempt == self._settings.boot_attempts:
+                        raise
+                    continue
+                await machine.resume()
+                yield self._lease(machine, recipe)
+                return
+
+    async def sweep(self) -> int:
+        """Needs no entering: it is what a starting server does first."""
+        walls = await anyio.to_thread.run_sync(find_walls)
+
+        def destroy(path: Path) -> None:
+            destroy_left_over(walls.cgroups.left_over, path)
+
+        count = await anyio.to_thread.run_sync(claims.sweep, self._directory / VMS, destroy)
+        await anyio.to_thread.run_sync(claims.sweep, self._directory / builder.BUILDING, _nothing)
+        return count
+
+    def _lease(self, machine: Machine, recipe: Recipe) -> Session:
+        settings = self._settings
+        machine.channel.start(lambda: machine.channel.watch(settings.ping_interval_s, settings.ping_timeout_s))
+        how = "KVM" if recipe.accelerator == "kvm" else "emulation"
+        missing = self._entered().walls.missing
+        lacks = f"; missing walls: {', '.join(missing)}" if missing else ""
+        return machine.session(f"qemu: a VM under {how}, image {recipe.image.name}{lacks}")
+
+    async def _take_slot(self, stack: AsyncExitStack) -> None:
+        """Wait for room for one more machine; a warm one that nobody asked for makes room first."""
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            if self._pool is not None:
+                await self._pool.evict()
+            await self._slots.acquire()
+        stack.callback(self._slots.release)
+
+    async def _from_pool(self, opened: Template, spec: MachineSpec, stack: AsyncExitStack) -> Machine | None:
+        """Hand a warm machine out: running again, with the time set."""
+        while self._pool is not None:
+            made = await self._pool.take(_kind(opened, spec))
+            if made is None:
+                return None
+            machine, ending = made
+            try:
+                await machine.qmp.execute("cont", timeout_s=_PAUSE_TIMEOUT_S)
+                await machine.resume()
+            except InfrastructureError:
+                # It died while it waited; the next one, or a new one, will do.
+                await ending.aclose()
+                continue
+            except BaseException:
+                await ending.aclose()
+                raise
+            await stack.enter_async_context(ending)
+            return machine
+        return None
+
+    async def _warm(self, opened: Template, spec: MachineSpec) -> Made[Machine] | None:
+        """Make a machine that has run a command and is paused; None when there is no room for one."""
+        host = self._entered()
+        try:
+            self._slots.acquire_nowait()
+        except anyio.WouldBlock:
+            return None
+        async with AsyncExitStack() as stack:
+            stack.callback(self._slots.release)
+            machine = await stack.enter_async_context(clone(host, _new_id(), opened, spec))
+            await exercise(machine.session(""))
+            await machine.qmp.execute("stop", timeout_s=_PAUSE_TIMEOUT_S)
+            return machine, stack.pop_all()
+
+    async def _template(self, spec: MachineSpec) -> Template:
+        recipe = await self._recipe(spec)
+        opened = self._templates.get(recipe.key)
+        if opened is not None:
+            return opened
+        async with self._opening:
+            if recipe.key not in self._templates:
+                self._templates[recipe.key] = await builder.open_or_build(self._entered(), recipe)
+            return self._templates[recipe.key]
+
+    async def _recipe(self, spec: MachineSpec) -> Recipe:
+        self._entered()
+        image = await anyio.to_thread.run_sync(self._images.find, spec.image)
+        accelerator = await self._choose_accelerator(image)
+        return Recipe(
+            image=image,
+            spec=spec,
+            binary=shutil.which(self._settings.binary) or self._settings.binary,
+            version=self._version,
+            accelerator=accelerator,
+            tsc_khz=host_tsc_khz() if accelerator == "tcg" else None,
+        )
+
+    async def _choose_accelerator(self, image: Image) -> arguments.Accelerator:
+        if self._settings.accelerator != "auto":
+            return self._settings.accelerator
+        if image.digest not in self._accelerators:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            probe = await probe_kvm(image, cache=self._directory / "kvm.json")
+            self._accelerators[image.digest] = "kvm" if probe.usable else "tcg"
+        return self._accelerators[image.digest]
+
+    def _entered(self) -> Host:
+        if self._host is None:
+            raise InfrastructureError(doing="use QEMU", reason="the provider was not entered, or was left")
+        return self._host
+
+
+def _kind(opened: Template, spec: MachineSpec) -> str:
+    return f"{opened.key} {spec.disk_mib} {spec.cpu_percent}"
+
+
+def _nothing(path: Path) -> None:
+    """Besides its files, a build that ended early leaves nothing: its machine is swept on its own."""
+
+
+def _new_id() -> SessionId:
+    return SessionId(f"vm-{uuid4().hex[:12]}")

@@ -7,6 +7,7 @@ file descriptors beside them.
 import json
 import socket
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -134,7 +135,9 @@ class _Deadline:
     def __enter__(self) -> None:
         self._scope.__enter__()
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         handled = self._scope.__exit__(kind, error, trace)
         if self._scope.cancelled_caught:
             raise self._error

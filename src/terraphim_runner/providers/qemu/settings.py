@@ -15,6 +15,8 @@ class QemuSettings(BaseModel):
     """``auto`` takes KVM where a probe proves that it works."""
     warm_machines: int = Field(default=1, ge=0, le=64)
     """Paused machines that are kept ready for each kind of machine in use."""
+    refill_after_s: float = Field(default=0.5, ge=0)
+    """How long after a warm machine was taken its successor is made: the job's first command goes first."""
     max_machines: int = Field(default=64, ge=1, le=4096)
     """Most machines at a time, warm ones included."""
     boot_timeout_s: float = Field(default=20.0, gt=0)

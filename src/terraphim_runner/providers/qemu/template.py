@@ -76,28 +76,37 @@ class Template:
 
 def load(directory: Path, recipe: Recipe) -> Template | None:
     """Open the template for a recipe, or return None when there is none. Blocks while its memory is copied."""
-    path = directory / TEMPLATES / recipe.key
+    try:
+        return load_from(directory / TEMPLATES / recipe.key, recipe)
+    except FileNotFoundError:
+        # Never made, or a successor is removing it.
+        return None
+
+
+def load_from(path: Path, recipe: Recipe) -> Template:
+    """Open the template in a directory. Raises ``FileNotFoundError``."""
+    os.stat(path / MANIFEST)
     opened: list[int] = []
     try:
-        if not (path / MANIFEST).exists():
-            return None
-        opened.extend(_open(file) for file in (path / RAM, path / STATE, recipe.image.rootfs, path / DISK))
-        ram, state, base, disk = opened
-        opened[0] = memory.load("terraphim-ram", ram)
-        os.close(ram)
-        return Template(
-            key=recipe.key,
-            recipe=recipe,
-            ram=opened[0],
-            state=state,
-            disks=(base, disk),
-            disk_bytes=recipe.image.rootfs.stat().st_size,
-        )
-    except FileNotFoundError:
-        # A successor removed it between our looking and our opening.
+        for file in (path / STATE, recipe.image.rootfs, path / DISK):
+            opened.append(_open(file))  # noqa: PERF401 - those that were opened must be known when one fails
+        ram = _open(path / RAM)
+        try:
+            sealed = memory.load("terraphim-ram", ram)
+        finally:
+            os.close(ram)
+    except BaseException:
         for fd in opened:
             os.close(fd)
-        return None
+        raise
+    return Template(
+        key=recipe.key,
+        recipe=recipe,
+        ram=sealed,
+        state=opened[0],
+        disks=(opened[1], opened[2]),
+        disk_bytes=os.fstat(opened[1]).st_size,
+    )
 
 
 def write_manifest(path: Path, recipe: Recipe) -> None:

@@ -43,10 +43,13 @@ class Walls:
         names += [f"{controller} control group" for controller in self.cgroups.parents]
         return names
 
-    def wrap(self, argv: Sequence[str], spec: MachineSpec, *, uid: int | None, niceness: int) -> list[str]:
+    def wrap(
+        self, argv: Sequence[str], spec: MachineSpec, *, uid: int | None, group: int | None, niceness: int
+    ) -> list[str]:
         """Return the command line that puts the walls up and then becomes ``argv``, in the same process.
 
-        The limits are set from inside: from outside, once the user has changed, that takes CAP_SYS_RESOURCE.
+        ``group`` is the one group that a user of its own is given, for ``/dev/kvm``. The limits are set from inside:
+        from outside, once the user has changed, that takes CAP_SYS_RESOURCE.
         """
         wrapped = [
             *("nice", "-n", str(niceness)),
@@ -57,7 +60,8 @@ class Walls:
         if self.unshare:
             wrapped += ["unshare", *self.unshare, "--"]
         if self.setpriv:
-            user = [] if uid is None else [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+            groups = "--clear-groups" if group is None else f"--groups={group}"
+            user = [] if uid is None else [f"--reuid={uid}", f"--regid={uid}", groups]
             wrapped += ["setpriv", *user, *self.setpriv, "--"]
         return [*wrapped, *argv]
 

@@ -1,0 +1,137 @@
+"""Making a template: boot, exercise, snapshot, and prove with one copy that it is good."""
+
+import fcntl
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.model.ids import SessionId
+from terraphim_runner.providers import claims
+from terraphim_runner.providers.qemu import memory, template
+from terraphim_runner.providers.qemu.lifecycle import BootError, boot, clone, exercise, save, settle_clock
+from terraphim_runner.providers.qemu.machine import Host
+from terraphim_runner.providers.qemu.template import Recipe, Template
+
+BUILDING: Final = "building"
+_LOCK_POLL_S: Final = 0.05
+_LOCK_TIMEOUT_S: Final = 300.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def open_or_build(host: Host, recipe: Recipe) -> Template:
+    """Return the template for a recipe; one process builds it, the others wait for that one.
+
+    Raises ``InfrastructureError``. A boot that fails is tried again.
+    """
+    opened = await anyio.to_thread.run_sync(template.load, host.directory, recipe)
+    if opened is not None:
+        return opened
+    async with _lock(host.directory, recipe):
+        opened = await anyio.to_thread.run_sync(template.load, host.directory, recipe)
+        if opened is not None:
+            return opened
+        for attempt in range(1, host.settings.boot_attempts + 1):
+            try:
+                return await _build(host, recipe)
+            except InfrastructureError as error:
+                if not error.retryable or attempt == host.settings.boot_attempts:
+                    raise
+                _log.warning("a template could not be made", attempt=attempt, template=recipe.name, error=str(error))
+    raise AssertionError("boot_attempts is at least 1")
+
+
+async def _build(host: Host, recipe: Recipe) -> Template:
+    name = SessionId(f"template-{uuid4().hex[:12]}")
+    claim = claims.claim(host.directory / BUILDING / name)
+    try:
+        path = claim.path
+        ram = memory.create("terraphim-ram", recipe.spec.memory_mib << 20)
+        try:
+            state = os.open(path / template.STATE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                async with boot(host, name, recipe, ram, path / template.DISK) as machine:
+                    session = machine.session("")
+                    await settle_clock(session, recipe.accelerator)
+                    await exercise(session, user="root")
+                    await exercise(session)
+                    await session.sync()
+                    await save(machine, state)
+            finally:
+                os.close(state)
+            await anyio.to_thread.run_sync(_store_memory, ram, path / template.RAM)
+        finally:
+            os.close(ram)
+        template.write_manifest(path, recipe)
+        opened = await anyio.to_thread.run_sync(template.load_from, path, recipe)
+        try:
+            await _prove(host, opened)
+            _adopt(host, recipe, path)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(claim.release)
+
+
+async def _prove(host: Host, opened: Template) -> None:
+    """Run a command in one copy. Raises when it does not work."""
+    name = SessionId(f"proof-{uuid4().hex[:12]}")
+    async with clone(host, name, opened, opened.recipe.spec) as machine:
+        with anyio.move_on_after(host.settings.clone_timeout_s) as scope:
+            await exercise(machine.session(""))
+        if scope.cancelled_caught:
+            raise BootError(name, "the first copy of a new template hangs")
+
+
+def _adopt(host: Host, recipe: Recipe, built: Path) -> None:
+    target = host.directory / template.TEMPLATES / recipe.key
+    target.parent.mkdir(parents=True, exist_ok=True)
+    built.rename(target)
+    for path in template.predecessors(host.directory, recipe):
+        claims.remove_tree(path)
+
+
+def _store_memory(ram: int, path: Path) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        memory.copy_sparse(ram, fd, os.fstat(ram).st_size)
+    except OSError as error:
+        raise InfrastructureError(doing=f"write {str(path)!r}", reason=error.strerror or "") from error
+    finally:
+        os.close(fd)
+
+
+@asynccontextmanager
+async def _lock(directory: Path, recipe: Recipe) -> AsyncGenerator[None]:
+    (directory / BUILDING).mkdir(parents=True, exist_ok=True)
+    fd = os.open(directory / BUILDING / f".{recipe.key}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with anyio.move_on_after(_LOCK_TIMEOUT_S) as scope:
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    # Polled, for a thread that waits in flock could not be cancelled.
+                    await anyio.sleep(_LOCK_POLL_S)
+                else:
+                    break
+        if scope.cancelled_caught:
+            raise InfrastructureError(
+                doing=f"wait for the template {recipe.name!r}",
+                reason=f"another process has been building it for {_LOCK_TIMEOUT_S:g} s",
+                retryable=True,
+            )
+        yield
+    finally:
+        os.close(fd)
