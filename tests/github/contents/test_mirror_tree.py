@@ -256,3 +256,53 @@ async def test_checkout_is_quick_and_quicker_the_second_time(origin, mirror):
         seconds.append(time.perf_counter() - start)
     assert seconds[0] < 0.5
     assert min(seconds[1:]) < 0.005
+
+
+async def test_checkout_ignores_what_attributes_say_of_exports(origin, mirror, unpack):
+    origin.write(".gitattributes", "hidden export-ignore\nstamp export-subst\n*.crlf text eol=crlf\n")
+    origin.write("hidden", "x")
+    origin.write("stamp", "$Format:%H$")
+    origin.write("lines.crlf", "a\n")
+    origin.write("src/" + "deep/" * 40 + "x" * 120, "long")
+    origin.commit()
+    tree = await unpack(tree_of(mirror, origin))
+    assert tree.git("status", "--porcelain") == ""
+    assert (tree.path / "hidden").read_text() == "x"
+    assert (tree.path / "stamp").read_text() == "$Format:%H$"
+    assert (tree.path / "lines.crlf").read_bytes() == b"a\r\n"
+    assert not (tree.path / ".git" / "info" / "attributes").exists()
+    with tarfile.open(fileobj=io.BytesIO(tree.archive)) as archive:
+        assert {member.uid for member in archive.getmembers()} == {1001}
+
+
+@pytest.mark.parametrize("name", [".git", "..", ".GIT"])
+async def test_checkout_of_a_tree_with_a_forbidden_name_is_refused(origin, mirror, unpack, tmp_path, name):
+    blob = origin.git("hash-object", "-w", "--stdin", stdin="evil")
+    inner = origin.git("mktree", stdin=f"100644 blob {blob}\tconfig\n")
+    raw = f"40000 {name}\0".encode() + bytes.fromhex(inner)
+    path = tmp_path / "raw"
+    path.write_bytes(raw)
+    tree = origin.git("hash-object", "-w", "-t", "tree", "--literally", str(path))
+    sha = origin.git("commit-tree", tree, "-m", "evil")
+    placed = tmp_path / "repositories" / "octo" / "hello.git"
+    placed.parent.mkdir(parents=True)
+    os.symlink(origin.path / ".git", placed)  # placed, for a fetch into a mirror refuses such objects by itself
+    with pytest.raises(CheckoutError):
+        await unpack(tree_of(mirror, origin, sha=sha))
+
+
+async def test_checkout_of_the_first_commit_is_not_shallow(origin, mirror, unpack):
+    tree = await unpack(tree_of(mirror, origin))
+    assert tree.git("rev-parse", "--is-shallow-repository") == "false"
+    origin.commit()
+    tree = await unpack(tree_of(mirror, origin))
+    assert tree.git("rev-parse", "--is-shallow-repository") == "true"
+
+
+async def test_checkout_can_be_deepened_and_committed_to_in_the_machine(origin, mirror, unpack):
+    origin.commit()
+    tree = await unpack(tree_of(mirror, origin))
+    tree.git("fetch", "-q", "--unshallow", f"file://{origin.path}", "main")
+    assert tree.git("rev-list", "--count", "HEAD") == "2"
+    tree.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "more")
+    assert tree.git("status", "-sb").startswith("## main...origin/main [ahead 1]")

@@ -154,9 +154,10 @@ async def test_working_tree_of_a_shallow_checkout_is_handed_out(origin, unpack, 
 async def test_working_tree_that_is_a_linked_worktree_is_handed_out(origin, unpack, tmp_path):
     origin.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     (tmp_path / "side" / "new").write_text("1")
-    tree = await unpack(WorkingTree(tmp_path / "side"))
-    assert tree.ref == "refs/heads/side"
-    assert tree.git("status", "--porcelain") == "?? new"
+    for depth in (0, 1, 2):
+        tree = await unpack(WorkingTree(tmp_path / "side"), depth=depth)
+        assert tree.ref == "refs/heads/side"
+        assert tree.git("status", "--porcelain") == "?? new"
 
 
 async def test_working_tree_with_conflicts_is_handed_out(origin, unpack):

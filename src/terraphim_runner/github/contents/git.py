@@ -24,9 +24,8 @@ from terraphim_runner.ports import CheckoutError
 
 MIB: Final = 1024 * 1024
 MAX_STDERR_BYTES: Final = 16 * 1024
-PRIVATE_UMASK: Final = 0o077
-SHARED_UMASK: Final = 0o022
 
+_UMASK: Final = 0o077
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # ``ext::`` and every other transport stay shut: a URL or a submodule must not be able to start a program.
@@ -137,9 +136,11 @@ class Git:
         stdin: bytes = b"",
         max_bytes: int = 16 * MIB,
         environment: Mapping[str, str] | None = None,
-        umask: int = PRIVATE_UMASK,
+        output: int | None = None,
     ) -> GitExit:
         """Run git to its end and return how it ended; a non-zero status is the caller's to judge.
+
+        ``output`` is an open file that takes what git prints, without a limit, instead of ``stdout``.
 
         Raises ``OutputTooLargeError`` past ``max_bytes`` and ``InfrastructureError`` past the deadline or without
         git. On any way out the whole process group is gone.
@@ -150,7 +151,7 @@ class Git:
             stdin=stdin,
             max_bytes=max_bytes,
             environment={**self._environment, **(environment or {})},
-            umask=umask,
+            output=output,
             timeout_s=self._timeout_s,
         )
         text = stderr.decode("utf-8", "replace")
@@ -172,7 +173,7 @@ async def run_program(
     timeout_s: float,
     stdin: bytes = b"",
     max_bytes: int = MIB,
-    umask: int = PRIVATE_UMASK,
+    output: int | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Run a program to its end; return its status, its output and the first of its error output.
 
@@ -184,10 +185,11 @@ async def run_program(
         process = await anyio.open_process(
             argv,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if output is None else output,
             env=environment,
             cwd="/",
             start_new_session=True,
-            umask=umask,
+            umask=_UMASK,
         )
     except FileNotFoundError:
         raise InfrastructureError(
@@ -205,23 +207,29 @@ async def run_program(
 
 
 async def _communicate(process: Process, stdin: bytes, max_bytes: int) -> tuple[int, bytes, bytes]:
-    assert process.stdout is not None  # noqa: S101 - both are pipes: open_process's default
-    assert process.stderr is not None  # noqa: S101
     out, err = bytearray(), bytearray()
     overflow = False
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_drain, process.stderr, err)
+        if process.stderr is not None:
+            tasks.start_soon(_drain, process.stderr, err)
         if process.stdin is not None:
             tasks.start_soon(_feed, process.stdin, stdin)
-        async for chunk in process.stdout:
-            out += chunk
-            if len(out) > max_bytes:
-                overflow = True
-                tasks.cancel_scope.cancel()
-                break
+        if process.stdout is not None:
+            overflow = await _collect(process.stdout, out, max_bytes)
+        if overflow:
+            tasks.cancel_scope.cancel()
     if overflow:
         raise OutputTooLargeError(f"git printed more than {max_bytes} bytes")
     return await process.wait(), bytes(out), bytes(err)
+
+
+async def _collect(stream: ByteReceiveStream, into: bytearray, max_bytes: int) -> bool:
+    """Read to the end; return True, and read no further, once there is more than ``max_bytes``."""
+    async for chunk in stream:
+        into += chunk
+        if len(into) > max_bytes:
+            return True
+    return False
 
 
 async def _drain(stream: ByteReceiveStream, kept: bytearray) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio
 
-from terraphim_runner.github.contents import diffs, workflows
+from terraphim_runner.github.contents import commits, diffs, workflows
 from terraphim_runner.github.contents.folders import remove_folder
 from terraphim_runner.github.contents.git import Credential, Git, GitExit, failure
 from terraphim_runner.github.contents.locks import NamedLocks
@@ -146,10 +146,7 @@ class Mirror:
     async def parents(self, repository: Repository, sha: str) -> tuple[str, ...]:
         """Return the parents of a commit that was ensured before."""
         place = self._present(repository, sha)
-        answer = await self._local.run(f"--git-dir={place.git_dir}", "rev-list", "--parents", "-n1", sha, "--")
-        if answer.code != 0:
-            raise failure(f"read commit {sha} of {_told(repository, place)}", answer)
-        return tuple(answer.stdout.decode("ascii").split()[1:])
+        return await commits.parents(self._local, place.git_dir, sha)
 
     async def refresh(self, repository: Repository) -> Path:
         """Bring all branches and tags of a mirror up to date; return the folder of its objects."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from terraphim_runner.github.contents.archive import ArchiveStream
+from terraphim_runner.github.contents.archive import ArchiveStream, write_commit_archive
 from terraphim_runner.github.contents.git import Git, failure
 from terraphim_runner.github.contents.options import check_request, wants_tags
-from terraphim_runner.github.contents.tree import TreeSpec, build_repository, check_size, write_files
+from terraphim_runner.github.contents.tree import TreeSpec, build_repository, check_size
 from terraphim_runner.github.contents.tree_cache import TreeCache
 from terraphim_runner.github.names import BadNameError, checked_branch, checked_ref, checked_sha
 from terraphim_runner.model.event import Repository
@@ -80,8 +80,8 @@ class MirrorTree:
         )
         key = await self._key(spec)
 
-        async def build(folder: Path) -> None:
-            await self._build(spec, folder)
+        async def build(work: Path, archive: Path) -> None:
+            await self._build(spec, work, archive)
 
         async with self._trees.open(key, build) as file:
             yield Checkout(sha=target.sha, ref=target.ref, archive=ArchiveStream(file))
@@ -111,7 +111,7 @@ class MirrorTree:
             message = f"{ref!r} is neither a branch nor a tag of {self._repository.full_name!r}"
             raise CheckoutError(message) from error
 
-    async def _build(self, spec: TreeSpec, folder: Path) -> None:
+    async def _build(self, spec: TreeSpec, work: Path, archive: Path) -> None:
         await self._mirror.ensure(self._repository, spec.sha, spec.ref)
         git_dir = self._mirror.git_dir(self._repository, spec.sha)
         await check_size(self._git, git_dir, spec.sha)
@@ -119,8 +119,8 @@ class MirrorTree:
         if spec.ref.startswith("refs/tags/"):
             tag = await self._mirror.tag_object(self._repository, spec.ref, spec.sha)
             whole = replace(whole, tag_object=tag)
-        await build_repository(self._git, whole, folder)
-        await write_files(self._git, spec.sha, folder)
+        await build_repository(self._git, whole, work)
+        await write_commit_archive(self._git, work, spec.sha, archive)
 
     async def _key(self, spec: TreeSpec) -> str:
         parts = [

@@ -2,14 +2,16 @@
 
 What is built is whole in itself: no alternates, no hooks, no path of this host, no credential. Smudge filters never
 run: ``.gitattributes`` can only name a filter, its command would have to stand in a configuration, and git reads
-none here but ours.
+none here but ours. The files themselves are never written: ``archive`` has git put them into a tar.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from terraphim_runner.github.contents.git import MIB, SHARED_UMASK, Git, OutputTooLargeError, failure
+from terraphim_runner.github.contents.commits import parents
+from terraphim_runner.github.contents.git import MIB, Git, OutputTooLargeError, failure
 from terraphim_runner.ports import CheckoutError
 
 MAX_TREE_BYTES: Final = 8 * 1024 * MIB
@@ -18,6 +20,9 @@ MAX_LISTING_BYTES: Final = 64 * MIB
 
 # The ownership of the source was judged when it was chosen (a placed repository, or git's own rule in a checkout).
 _UPLOAD_PACK: Final = "--upload-pack=git -c safe.directory=* -c uploadpack.allowAnySHA1InWant=true upload-pack"
+
+# What is built here is copied into an archive at once: a crash loses nothing that a disk would have to hold.
+_WITHOUT_SYNC: Final = ("-c", "core.fsync=none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,10 @@ async def check_size(git: Git, git_dir: Path, sha: str) -> None:
 
 
 async def build_repository(git: Git, spec: TreeSpec, folder: Path) -> None:
-    """Make ``folder/.git`` with the commit, its refs and ``HEAD``, as ``actions/checkout`` leaves them; no files yet.
+    """Make ``folder/.git`` with the commit, its refs, ``HEAD`` and index, as ``actions/checkout`` leaves them.
 
-    A branch is checked out by name and tracks ``origin``; a tag, a pull request or a bare commit is detached.
+    A branch is checked out by name and tracks ``origin``; a tag, a pull request or a bare commit is detached. There
+    are no files: the index knows their contents but not their times, so git compares contents when it is first asked.
     """
     target = folder / ".git"
     for part in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
@@ -63,27 +69,46 @@ async def build_repository(git: Git, spec: TreeSpec, folder: Path) -> None:
     branch = spec.ref.removeprefix("refs/heads/") if spec.ref.startswith("refs/heads/") else None
     (target / "HEAD").write_text(f"ref: {spec.ref}\n" if branch else f"{spec.sha}\n", encoding="utf-8")
     (target / "config").write_text(_config(spec, branch), encoding="utf-8")
-    await _fetch_objects(git, spec, target)
-    updates = "".join(f"update {name}\0{value}\0\0" for name, value in _refs(spec, branch).items())
-    if updates:
-        ended = await git.run(f"--git-dir={target}", "update-ref", "--stdin", "-z", stdin=updates.encode())
-        if ended.code != 0:
-            raise failure(f"set the refs for {spec.ref!r}", ended)
-
-
-async def write_files(git: Git, sha: str, folder: Path) -> None:
-    """Write the commit's files and the index of a repository that ``build_repository`` made."""
-    ended = await git.run(
-        f"--git-dir={folder / '.git'}",
-        f"--work-tree={folder}",
-        *("read-tree", "--reset", "-u", sha),
-        umask=SHARED_UMASK,
-    )
+    if spec.depth == 1 and not spec.tags:
+        await _pack_commit(git, spec, target)
+        # By hand, for it is the only writer there is: git reads a list of refs that was packed.
+        refs = "".join(f"{value} {name}\n" for name, value in sorted(_refs(spec, branch).items()))
+        (target / "packed-refs").write_text(refs, encoding="utf-8")
+    else:
+        await _fetch_history(git, spec, target)
+        await _set_refs(git, spec, target, _refs(spec, branch))
+    ended = await git.run(f"--git-dir={target}", "read-tree", spec.sha)
     if ended.code != 0:
-        raise failure(f"write the files of commit {sha}", ended)
+        raise failure(f"make the index of commit {spec.sha}", ended)
 
 
-async def _fetch_objects(git: Git, spec: TreeSpec, target: Path) -> None:
+async def copy_objects(git: Git, source: Path, target: Path, wanted: Sequence[str], *, name: str) -> None:
+    """Copy what the lines name (see ``git pack-objects --revs``) as one pack; the source is not written to."""
+    pack = target / "objects" / "pack" / f"pack-{name}.pack"
+    # Not straight into the folder: git would make the pack inside of the source first, and move it over.
+    with pack.open("xb") as file:
+        packed = await git.run(
+            f"--git-dir={source}",
+            *("pack-objects", "--quiet", "--revs", "--stdout"),
+            stdin="\n".join([*wanted, ""]).encode(),
+            output=file.fileno(),
+        )
+    if packed.code != 0:
+        raise failure("copy objects", packed)
+    indexed = await git.run(f"--git-dir={target}", *_WITHOUT_SYNC, "index-pack", str(pack))
+    if indexed.code != 0:
+        raise failure("index copied objects", indexed)
+
+
+async def _pack_commit(git: Git, spec: TreeSpec, target: Path) -> None:
+    """Copy one commit without its history: a fetch of depth 1 in a third of its time."""
+    wanted = [spec.sha, *([spec.tag_object] if spec.tag_object and spec.tag_object != spec.sha else [])]
+    await copy_objects(git, spec.git_dir, target, [f"--shallow {spec.sha}", *wanted], name=spec.sha)
+    if await parents(git, spec.git_dir, spec.sha):
+        (target / "shallow").write_text(f"{spec.sha}\n", encoding="ascii")
+
+
+async def _fetch_history(git: Git, spec: TreeSpec, target: Path) -> None:
     wanted = [spec.sha]
     if spec.tag_object and spec.tag_object != spec.sha:
         wanted.append(spec.tag_object)
@@ -94,12 +119,22 @@ async def _fetch_objects(git: Git, spec: TreeSpec, target: Path) -> None:
     depth = [f"--depth={spec.depth}"] if spec.depth else []
     ended = await git.run(
         f"--git-dir={target}",
+        *_WITHOUT_SYNC,
         *("-c", "fetch.fsckObjects=false"),  # the objects were checked when they came to this host
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", *depth, _UPLOAD_PACK),
         *("--", str(spec.git_dir), *wanted),
     )
     if ended.code != 0:
-        raise failure(f"copy commit {spec.sha} out of {str(spec.git_dir)!r}", ended)
+        raise failure(f"copy commit {spec.sha}", ended)
+
+
+async def _set_refs(git: Git, spec: TreeSpec, target: Path, refs: dict[str, str]) -> None:
+    updates = "".join(f"update {name}\0{value}\0\0" for name, value in refs.items())
+    if not updates:
+        return
+    ended = await git.run(f"--git-dir={target}", *_WITHOUT_SYNC, "update-ref", "--stdin", "-z", stdin=updates.encode())
+    if ended.code != 0:
+        raise failure(f"set the refs for {spec.ref!r}", ended)
 
 
 def _refs(spec: TreeSpec, branch: str | None) -> dict[str, str]:

@@ -10,13 +10,15 @@ from typing import Final
 
 from anyio import to_thread
 
-from terraphim_runner.github.contents.archive import entries_below, write_archive
 from terraphim_runner.github.contents.folders import private_folder
 from terraphim_runner.github.contents.locks import NamedLocks
 from terraphim_runner.model.errors import InfrastructureError
 
 _STALE_S: Final = 6 * 3600
 _WORK_PREFIX: Final = "building-"
+
+Build = Callable[[Path, Path], Awaitable[None]]
+"""Given a private folder to work in and the path in it where the archive is to be."""
 
 
 class TreeCache:
@@ -28,13 +30,12 @@ class TreeCache:
     def __init__(self, directory: Path, *, max_bytes: int, timeout_s: float) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
-        self._timeout_s = timeout_s
         self._locks = NamedLocks(directory / "locks", timeout_s=timeout_s)
         self._swept = False
 
     @asynccontextmanager
-    async def open(self, key: str, build: Callable[[Path], Awaitable[None]]) -> AsyncGenerator[int, None]:
-        """Open the archive of ``key``, made of the folder that ``build`` fills when there is none yet.
+    async def open(self, key: str, build: Build) -> AsyncGenerator[int, None]:
+        """Open the archive of ``key``, which ``build`` makes when there is none yet.
 
         However many ask at once, it is built once; a build that fails leaves nothing and is tried anew by the next.
         """
@@ -53,18 +54,14 @@ class TreeCache:
         finally:
             os.close(file)
 
-    async def _build(self, path: Path, build: Callable[[Path], Awaitable[None]]) -> None:
+    async def _build(self, path: Path, build: Build) -> None:
         try:
             if not self._swept:
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 await to_thread.run_sync(_sweep, self._directory)
                 self._swept = True
             async with private_folder(_WORK_PREFIX, self._directory) as work:
-                tree = work / "tree"
-                tree.mkdir()
-                await build(tree)
-                names = await to_thread.run_sync(entries_below, tree)
-                await write_archive(work / "tree.tar", [(tree, names)], timeout_s=self._timeout_s)
+                await build(work, work / "tree.tar")
                 os.rename(work / "tree.tar", path)
         except OSError as error:
             raise InfrastructureError(

@@ -14,7 +14,7 @@ from typing import Final
 
 from anyio import to_thread
 
-from terraphim_runner.github.contents.archive import ArchiveStream, entries_below, write_archive
+from terraphim_runner.github.contents.archive import ArchiveStream, entries_below, write_archive, write_commit_archive
 from terraphim_runner.github.contents.folders import private_folder
 from terraphim_runner.github.contents.git import MIB, Git, GitExit, OutputTooLargeError, failure
 from terraphim_runner.github.contents.options import check_request, wants_tags
@@ -24,7 +24,7 @@ from terraphim_runner.github.contents.tree import (
     TreeSpec,
     build_repository,
     check_size,
-    write_files,
+    copy_objects,
 )
 from terraphim_runner.github.names import BadNameError, checked_branch, checked_ref, checked_sha, is_zero
 from terraphim_runner.ports import Checkout, CheckoutError, CheckoutRequest
@@ -85,7 +85,7 @@ class WorkingTree:
             return "", ""
         sha, ref = await self._resolved(request.ref, head_sha, head_ref) if request.ref else (head_sha, head_ref)
         spec = TreeSpec(
-            git_dir=self._directory,
+            git_dir=self._directory / ".git",
             remote_url=self._remote_url(request),
             sha=sha,
             ref=ref,
@@ -93,14 +93,12 @@ class WorkingTree:
             tags=wants_tags(request.options),
         )
         await build_repository(self._ours, spec, tree)
-        parts: list[tuple[Path, list[bytes]]] = []
-        if sha == head_sha:
-            await self._copy_index(sha, tree)
-            parts.append((self._directory, await self._names()))
-        else:
+        if sha != head_sha:
             await check_size(self._ours, tree / ".git", sha)
-            await write_files(self._ours, sha, tree)
-        parts.append((tree, await to_thread.run_sync(entries_below, tree)))
+            await write_commit_archive(self._ours, tree, sha, archive)
+            return sha, ref
+        await self._copy_index(sha, tree)
+        parts = [(tree, await to_thread.run_sync(entries_below, tree)), (self._directory, await self._names())]
         await write_archive(archive, parts, timeout_s=self._timeout_s)
         return sha, ref
 
@@ -150,10 +148,7 @@ class WorkingTree:
         return await to_thread.run_sync(_kept, self._directory, names)
 
     async def _copy_index(self, sha: str, tree: Path) -> None:
-        """Give the built repository the commit's index, then the changes that are staged here, with their objects."""
-        ended = await self._ours.run(f"--git-dir={tree / '.git'}", "read-tree", sha)
-        if ended.code != 0:
-            raise failure(f"make the index of commit {sha}", ended)
+        """Bring the changes that are staged here, with their objects, into the built repository's index."""
         staged = await self._run(
             *("diff-index", "--cached", "--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", sha, "--"),
             max_bytes=MAX_LISTING_BYTES,
@@ -162,10 +157,7 @@ class WorkingTree:
             raise failure(f"read what is staged in {str(self._directory)!r}", staged)
         entries, blobs = _staged(staged.stdout)
         if blobs:
-            pack = tree / ".git" / "objects" / "pack" / "pack"
-            packed = await self._run("pack-objects", "--quiet", str(pack), stdin="".join(blobs).encode())
-            if packed.code != 0:
-                raise failure(f"copy what is staged in {str(self._directory)!r}", packed)
+            await copy_objects(self._ours, self._directory / ".git", tree / ".git", blobs, name="staged")
         if entries:
             ended = await self._ours.run(
                 f"--git-dir={tree / '.git'}", "update-index", "-z", "--index-info", stdin=entries
@@ -208,7 +200,7 @@ def _staged(raw: bytes) -> tuple[bytes, list[str]]:
             continue
         entries += f"{mode} {sha}\t".encode() + path + b"\0"
         if not is_zero(sha) and mode != "160000":
-            blobs.append(f"{sha}\n")
+            blobs.append(sha)
     return bytes(entries), blobs
 
 
