@@ -5,9 +5,11 @@ import subprocess
 import time
 
 import anyio
+import anyio.lowlevel
+import psutil
 import pytest
 
-from terraphim_runner.github.contents.git import Credential, Git
+from terraphim_runner.github.contents.git import Credential, Git, OutputTooLargeError, run_program
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Repository
 from terraphim_runner.model.secret import Secret
@@ -15,6 +17,10 @@ from terraphim_runner.ports import CheckoutError
 
 pytestmark = pytest.mark.anyio
 MISSING = "d" * 40
+
+
+def children():
+    return [process.name() for process in psutil.Process().children(recursive=True)]
 
 
 def listing(path):
@@ -27,7 +33,7 @@ async def test_ensure_new_repository_mirrors_it_bare(origin, mirror, tmp_path):
     made = tmp_path / "repositories" / "octo" / "hello.git"
     assert (made / "HEAD").is_file()
     assert not list(made.parent.glob("*~partial"))
-    assert mirror.git_dir(origin.repository, sha) == made
+    assert mirror.present(origin.repository, sha).git_dir == made
 
 
 async def test_ensure_commit_pushed_later_fetches_it(origin, mirror):
@@ -44,7 +50,7 @@ async def test_ensure_commit_that_left_its_ref_is_fetched_by_id(origin, mirror):
     lost = origin.commit()
     origin.git("reset", "-q", "--hard", "HEAD~1")
     await mirror.ensure(origin.repository, lost, "refs/heads/main")
-    assert mirror.git_dir(origin.repository, lost)
+    assert mirror.present(origin.repository, lost)
 
 
 async def test_ensure_pull_request_merge_ref_is_fetched(origin, mirror):
@@ -136,7 +142,7 @@ async def test_ensure_two_at_once_in_two_processes_mirror_once(origin, make):
     async with anyio.create_task_group() as tasks:
         for mirror in (first, second, first):
             tasks.start_soon(mirror.ensure, origin.repository, sha, "refs/heads/main")
-    assert first.git_dir(origin.repository, sha) == second.git_dir(origin.repository, sha)
+    assert first.present(origin.repository, sha) == second.present(origin.repository, sha)
 
 
 @pytest.mark.parametrize("place", ["octo/hello.git", "octo/hello"])
@@ -244,3 +250,34 @@ async def test_git_that_hangs_is_killed_at_the_deadline(tmp_path):
     os.mkfifo(fifo)
     with pytest.raises(InfrastructureError, match="took more than"):
         await Git(timeout_s=0.2).run("hash-object", "--no-filters", str(fifo))
+    assert children() == []
+
+
+async def test_git_that_is_cancelled_is_killed(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Git(timeout_s=20).run, "hash-object", "--no-filters", str(fifo))
+        with anyio.fail_after(10):
+            while not children():
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert children() == []
+
+
+async def test_git_that_prints_too_much_is_stopped(origin):
+    with pytest.raises(OutputTooLargeError):
+        await Git(timeout_s=20).run(f"--git-dir={origin.path}/.git", "rev-list", "--all", max_bytes=10)
+    assert children() == []
+
+
+async def test_git_that_writes_too_large_a_file_is_stopped(origin):
+    origin.write("big", os.urandom(300_000))
+    limited = Git(timeout_s=20, max_file_bytes=100_000)
+    answer = await limited.run(f"--git-dir={origin.path}/.git", "hash-object", "-w", f"{origin.path}/big")
+    assert answer.code != 0
+
+
+async def test_git_that_is_not_installed_is_told(tmp_path):
+    with pytest.raises(InfrastructureError, match="apt-get install nogit"):
+        await run_program([str(tmp_path / "nogit")], environment={}, timeout_s=1)

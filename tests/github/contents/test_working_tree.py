@@ -84,14 +84,22 @@ async def test_working_tree_folder_that_became_a_link_does_not_leak(origin, unpa
     assert os.readlink(tree.path / "config") == str(secret)
 
 
-async def test_working_tree_with_hostile_configuration_runs_nothing(origin, unpack, tmp_path):
+@pytest.mark.parametrize("depth", [0, 1, 2])
+async def test_working_tree_with_hostile_configuration_runs_nothing(origin, unpack, tmp_path, depth):
     origin.write(".gitattributes", "* filter=evil diff=evil\n")
     origin.commit()
-    for key in ("core.fsmonitor", "filter.evil.clean", "filter.evil.smudge", "diff.evil.textconv", "core.sshCommand"):
+    for key in (
+        "core.fsmonitor",
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "diff.evil.textconv",
+        "core.sshCommand",
+        "uploadpack.packObjectsHook",
+    ):
         origin.git("config", key, f"touch {tmp_path}/pwned")
     origin.write("README.md", "changed\n")
     origin.git("-c", "filter.evil.clean=cat", "-c", "core.fsmonitor=false", "add", "README.md")
-    tree = await unpack(WorkingTree(origin.path))
+    tree = await unpack(WorkingTree(origin.path), depth=depth)
     assert tree.git("status", "--porcelain") == "M  README.md"
     assert not (tmp_path / "pwned").exists()
 

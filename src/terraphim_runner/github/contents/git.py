@@ -111,7 +111,8 @@ class Credential:
 class Git:
     """Git with the given transports (``https``, ``file``) open and at most one credential.
 
-    ``home`` is a person's home when their own configuration is to count (a local checkout), else None.
+    ``home`` is a person's home when their own configuration is to count (a local checkout), else None. No file
+    that git writes may grow past ``max_file_bytes``.
     """
 
     def __init__(
@@ -121,14 +122,18 @@ class Git:
         protocols: Sequence[str] = (),
         credential: Credential | None = None,
         home: Path | None = None,
+        max_file_bytes: int | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._credential = credential
-        self._program = shutil.which("git") or "git"
+        program = shutil.which("git") or "git"
+        # A server may send a pack without an end; the deadline alone would let it fill the disk.
+        limit = [] if max_file_bytes is None else ["prlimit", f"--fsize={max_file_bytes}", "--"]
+        self._command = (*limit, program)
         settings = [*_SETTINGS, *((f"protocol.{name}.allow", "always") for name in protocols)]
         if credential is not None:
             settings.append(credential.setting())
-        self._environment = _environment(self._program, settings, home)
+        self._environment = _environment(program, settings, home)
 
     async def run(
         self,
@@ -145,7 +150,7 @@ class Git:
         Raises ``OutputTooLargeError`` past ``max_bytes`` and ``InfrastructureError`` past the deadline or without
         git. On any way out the whole process group is gone.
         """
-        argv = [self._program, *arguments]
+        argv = [*self._command, *arguments]
         code, stdout, stderr = await run_program(
             argv,
             stdin=stdin,

@@ -1,61 +1,25 @@
-"""Repositories on this host: those that a person placed, used as they are, and mirrors of GitHub's.
+"""The mirror as the rest of the product knows it: exact commits, and what can be read of them."""
 
-Below ``repository_path`` a repository is ``<owner>/<name>.git`` or ``<owner>/<name>``. One that stands there without
-our marker is only ever read: a commit that it lacks does not exist. Otherwise the payload's clone URL is mirrored
-there, with branches and tags under their own names; what is fetched later one by one lives under ``refs/terraphim/``,
-in flat names, so that a branch ``a`` that became ``a/b`` is never in the way.
-"""
-
-import hashlib
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import anyio
-
-from terraphim_runner.github.contents import commits, diffs, workflows
-from terraphim_runner.github.contents.folders import remove_folder
-from terraphim_runner.github.contents.git import Credential, Git, GitExit, failure
-from terraphim_runner.github.contents.locks import NamedLocks
+from terraphim_runner.github.contents import diffs, workflows
 from terraphim_runner.github.contents.mirror_tree import MirrorTree
+from terraphim_runner.github.contents.repositories import Repositories, check_names
 from terraphim_runner.github.contents.tree_cache import TreeCache
 from terraphim_runner.github.contents.workflows import WorkflowFile
-from terraphim_runner.github.names import (
-    BadNameError,
-    checked_clone_url,
-    checked_full_name,
-    checked_ref,
-    checked_sha,
-    is_zero,
-)
-from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.github.names import is_zero
 from terraphim_runner.model.event import Repository
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.ports import CheckoutError, SourceTree
 
-_MARKER: Final = "terraphim-mirror"
-_ALL_REFS: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _GIB: Final = 1024**3
 
-# A server's operator who allows file URLs vouches for the repositories behind them, whoever owns the files.
-_UPLOAD_PACK: Final = "--upload-pack=git -c safe.directory=* upload-pack"
 
+class Mirror(Repositories):
+    """Exact commits (see ``Repositories``), their workflow files and diffs, and trees for jobs.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a repository's objects are. ``ours`` are the mirrors that may be fetched into."""
-
-    git_dir: Path
-    ours: bool
-
-
-class Mirror:
-    """Gives exact commits, or raises ``CheckoutError``; never a neighbouring one.
-
-    ``token`` goes to ``server_url`` only, whatever clone URL a payload names. ``cache`` is a folder of our own for
-    locks and trees (at most ``cache_bytes`` of them). Used from one event loop; several processes may share folders.
-    Trouble on the way (network, disk, a deadline) is a retryable ``InfrastructureError``.
+    ``cache`` is a folder of our own for locks and for at most ``cache_bytes`` of trees.
     """
 
     def __init__(
@@ -69,61 +33,20 @@ class Mirror:
         server_url: str = "https://github.com",
         cache_bytes: int = 2 * _GIB,
     ) -> None:
-        self._root = repository_path.absolute()
-        self._allow_file_urls = allow_file_urls
-        self._server_url = server_url.rstrip("/")
-        self._locks = NamedLocks(cache.absolute() / "locks", timeout_s=timeout_s)
-        self._trees = TreeCache(cache.absolute() / "trees", max_bytes=cache_bytes, timeout_s=timeout_s)
-        credential = Credential(server_url=self._server_url, token=token) if token else None
-        self._local = Git(timeout_s=timeout_s, protocols=("file",))
-        self._network = Git(
-            timeout_s=timeout_s, protocols=("https", "file") if allow_file_urls else ("https",), credential=credential
+        super().__init__(
+            repository_path,
+            allow_file_urls=allow_file_urls,
+            locks=cache / "locks",
+            token=token,
+            timeout_s=timeout_s,
+            server_url=server_url,
         )
-
-    async def ensure(self, repository: Repository, sha: str, ref: str) -> None:
-        """Return once exactly the commit ``sha`` is on this host; ``ref`` is where it probably is, or empty.
-
-        A commit that is here already costs one short process. Raises ``CheckoutError`` when the commit does not
-        exist there, or when ``sha`` names something else than a commit.
-        """
-        _check(repository, sha, ref)
-        place = self._find(repository)
-        if place is not None and await self._has_commit(repository, place, sha):
-            return
-        async with self._locks.hold(repository.full_name):
-            place = await self._place(repository)
-            # Another task may have fetched it while this one waited; the ref usually brings it, and keeps the
-            # mirror's tips young, which keeps the next fetch small; a commit that left its ref comes by its id.
-            if await self._has_commit(repository, place, sha):
-                return
-            if place.ours:
-                for wanted in (ref, sha) if ref else (sha,):
-                    answer = await self._fetch(place, repository, f"+{wanted}:{_kept(wanted)}")
-                    if answer.code != 0:
-                        _raise_if_transient(repository, answer)
-                    if await self._has_commit(repository, place, sha):
-                        return
-        raise CheckoutError(f"commit {sha} does not exist in {_told(repository, place)}")
-
-    async def resolve(self, repository: Repository, ref: str) -> str:
-        """Return the commit that the full ref points to now; tags are peeled. A mirror asks the server first."""
-        _check(repository, None, ref)
-        place = self._find(repository)
-        name = ref
-        if place is None or place.ours:
-            async with self._locks.hold(repository.full_name):
-                place = await self._place(repository)
-                if place.ours:
-                    name = _kept(ref)
-                    answer = await self._fetch(place, repository, f"+{ref}:{name}")
-                    if answer.code != 0:
-                        raise _missing_ref(repository, place, ref, answer)
-                return await self._peel(repository, place, ref, name)
-        return await self._peel(repository, place, ref, name)
+        self._server_url = server_url.rstrip("/")
+        self._trees = TreeCache(cache.absolute() / "trees", max_bytes=cache_bytes, timeout_s=timeout_s)
 
     async def read_workflows(self, repository: Repository, sha: str) -> list[WorkflowFile]:
         """Return the commit's workflow files (see ``workflows.read_workflows``); the commit was ensured before."""
-        place = self._present(repository, sha)
+        place = self.present(repository, sha)
         return await workflows.read_workflows(self._local, place.git_dir, sha)
 
     async def changed_files(
@@ -140,42 +63,12 @@ class Mirror:
             await self.ensure(repository, before, "")
         except CheckoutError:
             return None
-        place = self._present(repository, sha)
+        place = self.present(repository, sha)
         return await diffs.changed_files(self._local, place.git_dir, before, sha, since_merge_base=since_merge_base)
-
-    async def parents(self, repository: Repository, sha: str) -> tuple[str, ...]:
-        """Return the parents of a commit that was ensured before."""
-        place = self._present(repository, sha)
-        return await commits.parents(self._local, place.git_dir, sha)
-
-    async def refresh(self, repository: Repository) -> Path:
-        """Bring all branches and tags of a mirror up to date; return the folder of its objects."""
-        _check(repository, None, "")
-        place = self._find(repository)
-        if place is None or place.ours:
-            async with self._locks.hold(repository.full_name):
-                place = await self._place(repository)
-                if place.ours:
-                    answer = await self._fetch(place, repository, "--prune", *_ALL_REFS)
-                    if answer.code != 0:
-                        raise failure(f"refresh {_told(repository, place)}", answer)
-        return place.git_dir
-
-    async def tag_object(self, repository: Repository, ref: str, sha: str) -> str:
-        """Return the annotated tag that ``ref`` is for the commit, or the commit when there is none."""
-        place = self._present(repository, sha)
-        names = (_kept(ref), ref) if place.ours else (ref,)
-        request = "".join(f"{name}\n{name}^{{commit}}\n" for name in names).encode()
-        answer = await self._local.run(f"--git-dir={place.git_dir}", "cat-file", "--batch-check", stdin=request)
-        words = [line.split() for line in answer.stdout.decode("utf-8", "replace").splitlines()]
-        for tag, commit in zip(words[::2], words[1::2], strict=False):
-            if tag[1:2] == ["tag"] and commit[:2] == [sha, "commit"]:
-                return tag[0]
-        return sha
 
     def source_tree(self, repository: Repository, *, sha: str, ref: str) -> SourceTree:
         """Return the port that hands out trees of this repository, for a run that is for ``sha`` on ``ref``."""
-        _check(repository, sha, ref)
+        check_names(repository, sha, ref)
         return MirrorTree(
             self,
             git=self._local,
@@ -186,143 +79,8 @@ class Mirror:
             ref=ref,
         )
 
-    def git_dir(self, repository: Repository, sha: str) -> Path:
-        """Return where the objects of a repository with an ensured commit are."""
-        return self._present(repository, sha).git_dir
-
     def _remote_url(self, repository: Repository) -> str:
         # A file URL would tell the job of paths on this host.
         if repository.clone_url.startswith("https://"):
             return repository.clone_url
         return f"{self._server_url}/{repository.full_name}"
-
-    def _find(self, repository: Repository) -> Place | None:
-        for folder in (self._own_path(repository), self._root / repository.owner / repository.name):
-            git_dir = folder / ".git" if (folder / ".git").exists() else folder
-            if (git_dir / "HEAD").exists() or git_dir.is_file():
-                return Place(git_dir=git_dir, ours=(git_dir / _MARKER).is_file())
-            if folder.exists():
-                raise CheckoutError(
-                    f"found '{folder.relative_to(self._root)}' below the repository path, which is no git repository: "
-                    f"put one there, or remove it to have {repository.full_name!r} mirrored"
-                )
-        return None
-
-    def _present(self, repository: Repository, sha: str) -> Place:
-        _check(repository, sha, "")
-        place = self._find(repository)
-        if place is None:
-            raise CheckoutError(f"commit {sha} does not exist here: {repository.full_name!r} is not mirrored")
-        return place
-
-    def _own_path(self, repository: Repository) -> Path:
-        return self._root / repository.owner / f"{repository.name}.git"
-
-    async def _has_commit(self, repository: Repository, place: Place, sha: str) -> bool:
-        answer = await self._local.run(f"--git-dir={place.git_dir}", "cat-file", "-t", sha)
-        if answer.code != 0 and "not a git repository" in answer.stderr:
-            raise CheckoutError(f"could not read {_told(repository, place)}: it is not a git repository")
-        kind = answer.stdout.decode("ascii", "replace").strip()
-        if answer.code == 0 and kind != "commit":
-            raise CheckoutError(f"found {sha}, which is a {kind}, expected a commit")
-        return answer.code == 0
-
-    async def _peel(self, repository: Repository, place: Place, ref: str, name: str) -> str:
-        answer = await self._local.run(
-            f"--git-dir={place.git_dir}", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
-        )
-        if answer.code != 0:
-            raise _missing_ref(repository, place, ref, answer)
-        return answer.stdout.decode("ascii").strip()
-
-    async def _place(self, repository: Repository) -> Place:
-        """Return where the repository is, mirroring it when it is not there yet. Called under its lock."""
-        place = self._find(repository)
-        if place is not None:
-            return place
-        url = self._checked_url(repository)
-        final = self._own_path(repository)
-        # No repository's name has a '~'. Under the lock, whatever stands there is a crashed predecessor's.
-        partial = final.with_name(f"{final.name}~partial")
-        final.parent.mkdir(parents=True, exist_ok=True)
-        await remove_folder(partial)
-        try:
-            made = await self._local.run("init", "--quiet", "--bare", "--template=", str(partial))
-            if made.code != 0:
-                raise failure(f"make the mirror {str(partial)!r}", made)
-            answer = await self._fetch(Place(git_dir=partial, ours=True), repository, *_ALL_REFS)
-            if answer.code != 0:
-                raise failure(f"mirror {repository.full_name!r} from {url!r}", answer)
-            (partial / _MARKER).write_text(f"{url}\n", encoding="utf-8")
-            os.rename(partial, final)
-        except OSError as error:
-            raise InfrastructureError(
-                doing=f"make the mirror {str(final)!r}", reason=error.strerror or str(error), retryable=True
-            ) from error
-        finally:
-            with anyio.CancelScope(shield=True):
-                await remove_folder(partial)
-        return Place(git_dir=final, ours=True)
-
-    async def _fetch(self, place: Place, repository: Repository, *arguments: str) -> GitExit:
-        url = self._checked_url(repository)
-        options = [part for part in arguments if part.startswith("--")]
-        refspecs = [part for part in arguments if not part.startswith("--")]
-        if url.startswith("file:"):
-            options.append(_UPLOAD_PACK)
-        fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
-        return await self._network.run(f"--git-dir={place.git_dir}", *fetch, *options, "--", url, *refspecs)
-
-    def _checked_url(self, repository: Repository) -> str:
-        if not repository.clone_url:
-            raise CheckoutError(
-                f"{repository.full_name!r} is not below the repository path, and its payload names no clone URL"
-            )
-        try:
-            url = checked_clone_url(repository.clone_url)
-        except BadNameError as error:
-            raise CheckoutError(f"could not mirror {repository.full_name!r}: {error}") from None
-        if url.startswith("file:") and not self._allow_file_urls:
-            raise CheckoutError(
-                f"could not mirror {repository.full_name!r}: its clone URL is a file URL, which the settings forbid"
-            )
-        return url
-
-
-def _check(repository: Repository, sha: str | None, ref: str) -> None:
-    try:
-        checked_full_name(repository.full_name)
-        if sha is not None:
-            checked_sha(sha)
-        if ref:
-            checked_ref(ref)
-    except BadNameError as error:
-        raise CheckoutError(str(error)) from None
-
-
-def _kept(wanted: str) -> str:
-    """Return where a ref is kept in a mirror; every commit that came by its id shares one name."""
-    if not wanted.startswith("refs/"):
-        return "refs/terraphim/commit"
-    return f"refs/terraphim/{hashlib.sha256(wanted.encode()).hexdigest()[:40]}"
-
-
-def _told(repository: Repository, place: Place) -> str:
-    # Of this host's paths nothing is told: the text ends in a job's log.
-    if place.ours:
-        return f"{repository.full_name!r}"
-    return f"{repository.full_name!r} (the copy that was placed on this host is used as it is, and never fetched into)"
-
-
-def _missing_ref(
-    repository: Repository, place: Place, ref: str, answer: GitExit
-) -> CheckoutError | InfrastructureError:
-    if "couldn't find remote ref" in answer.stderr or not answer.stderr.strip():
-        return CheckoutError(f"ref {ref!r} does not exist in {_told(repository, place)}")
-    return failure(f"resolve {ref!r} in {_told(repository, place)}", answer)
-
-
-def _raise_if_transient(repository: Repository, answer: GitExit) -> None:
-    error = failure(f"fetch from {repository.full_name!r}", answer)
-    if isinstance(error, InfrastructureError):
-        raise error

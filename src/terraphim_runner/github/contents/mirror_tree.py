@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from terraphim_runner.github.contents.archive import ArchiveStream, write_commit_archive
 from terraphim_runner.github.contents.git import Git, failure
 from terraphim_runner.github.contents.options import check_request, wants_tags
+from terraphim_runner.github.contents.repositories import Repositories
 from terraphim_runner.github.contents.tree import TreeSpec, build_repository, check_size
 from terraphim_runner.github.contents.tree_cache import TreeCache
 from terraphim_runner.github.names import BadNameError, checked_branch, checked_ref, checked_sha
@@ -18,20 +19,6 @@ from terraphim_runner.ports import Checkout, CheckoutError, CheckoutRequest
 
 _FORMAT: Final = "1"
 """Part of every key: raise it when the same request would be built differently."""
-
-
-class Commits(Protocol):
-    """The mirror, as far as trees need it (``mirror.Mirror``)."""
-
-    async def ensure(self, repository: Repository, sha: str, ref: str) -> None: ...
-
-    async def resolve(self, repository: Repository, ref: str) -> str: ...
-
-    async def refresh(self, repository: Repository) -> Path: ...
-
-    async def tag_object(self, repository: Repository, ref: str, sha: str) -> str: ...
-
-    def git_dir(self, repository: Repository, sha: str) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +32,7 @@ class MirrorTree:
 
     def __init__(
         self,
-        mirror: Commits,
+        repositories: Repositories,
         *,
         git: Git,
         trees: TreeCache,
@@ -54,7 +41,7 @@ class MirrorTree:
         sha: str,
         ref: str,
     ) -> None:
-        self._mirror = mirror
+        self._repositories = repositories
         self._git = git
         self._trees = trees
         self._repository = repository
@@ -100,11 +87,11 @@ class MirrorTree:
             raise CheckoutError(str(error)) from None
         for name in full[:-1]:
             try:
-                return _Target(sha=await self._mirror.resolve(self._repository, name), ref=name)
+                return _Target(sha=await self._repositories.resolve(self._repository, name), ref=name)
             except CheckoutError:
                 continue
         try:
-            return _Target(sha=await self._mirror.resolve(self._repository, full[-1]), ref=full[-1])
+            return _Target(sha=await self._repositories.resolve(self._repository, full[-1]), ref=full[-1])
         except CheckoutError as error:
             if len(full) == 1:
                 raise
@@ -112,12 +99,12 @@ class MirrorTree:
             raise CheckoutError(message) from error
 
     async def _build(self, spec: TreeSpec, work: Path, archive: Path) -> None:
-        await self._mirror.ensure(self._repository, spec.sha, spec.ref)
-        git_dir = self._mirror.git_dir(self._repository, spec.sha)
+        await self._repositories.ensure(self._repository, spec.sha, spec.ref)
+        git_dir = self._repositories.present(self._repository, spec.sha).git_dir
         await check_size(self._git, git_dir, spec.sha)
         whole = replace(spec, git_dir=git_dir)
         if spec.ref.startswith("refs/tags/"):
-            tag = await self._mirror.tag_object(self._repository, spec.ref, spec.sha)
+            tag = await self._repositories.tag_object(self._repository, spec.ref, spec.sha)
             whole = replace(whole, tag_object=tag)
         await build_repository(self._git, whole, work)
         await write_commit_archive(self._git, work, spec.sha, archive)
@@ -134,7 +121,7 @@ class MirrorTree:
         ]
         # With all branches or tags in it, a tree is a picture of the whole repository at a time.
         if spec.depth == 0 or spec.tags:
-            parts.append(await self._refs(await self._mirror.refresh(self._repository)))
+            parts.append(await self._refs(await self._repositories.refresh(self._repository)))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     async def _refs(self, git_dir: Path) -> str:
