@@ -56,7 +56,6 @@ class Engine:
         self._host = host
         self._queue = f"host-{host}"
         self._concurrency = concurrency
-        self._calls, self._dispatched = anyio.create_memory_object_stream[_Call](math.inf)
         self._pending: set[anyio.Event] = set()
 
     @asynccontextmanager
@@ -64,6 +63,7 @@ class Engine:
         """Carry out what is asked for, also what was asked for before a crash. To be entered once."""
         if _LIVE:
             raise RuntimeError("there is an engine in this process already: DBOS allows one")
+        self._calls, self._dispatched = anyio.create_memory_object_stream[_Call](math.inf)
         async with anyio.create_task_group() as tasks:
             _LIVE.append((self, work))
             try:
@@ -107,8 +107,13 @@ class Engine:
         self._pending.discard(done)
 
     async def _dispatch(self, tasks: anyio.abc.TaskGroup) -> None:
-        async for call in self._dispatched:
-            tasks.start_soon(self._supervise, call)
+        with self._dispatched:
+            try:
+                async for call in self._dispatched:
+                    tasks.start_soon(self._supervise, call)
+            finally:
+                while self._dispatched.statistics().current_buffer_used:
+                    self._dispatched.receive_nowait().done.set()
 
     async def _supervise(self, call: "_Call") -> None:
         try:
@@ -163,20 +168,12 @@ class Engine:
         self._calls.close()
         tasks.cancel_scope.cancel()
         with anyio.move_on_after(SHUTDOWN_DEADLINE_S):
-            await self._settle()
+            for done in list(self._pending):
+                await done.wait()
         # What DBOS could not write down any more is found again in the store: its complaints are noise now.
         logging.getLogger("dbos").setLevel(logging.CRITICAL + 1)
         await anyio.to_thread.run_sync(DBOS.destroy)
         _LIVE.clear()
-
-    async def _settle(self) -> None:
-        while True:
-            try:
-                self._dispatched.receive_nowait().done.set()
-            except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
-                break
-        for done in list(self._pending):
-            await done.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
