@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 
@@ -23,10 +24,10 @@ from terraphim_runner.engine.host import host_identity
 from terraphim_runner.execution.request import JobLimits
 from terraphim_runner.github.contents import Mirror
 from terraphim_runner.github.webhooks import WebhookSecrets
+from terraphim_runner.machines import check_labels, open_provider
 from terraphim_runner.model.errors import InfrastructureError, UsageError
 from terraphim_runner.ports import MachineSpec, Provider, SystemClock
 from terraphim_runner.program_log import set_up_logging
-from terraphim_runner.providers.process.provider import ProcessProvider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.intake import Addresses, Intake
@@ -34,7 +35,7 @@ from terraphim_runner.services.mirrored import MirroredSources
 from terraphim_runner.services.recovery import Recovery
 from terraphim_runner.services.repositories import Repositories, read_repositories
 from terraphim_runner.services.worker import Place, Worker
-from terraphim_runner.settings import Settings, VmProvider
+from terraphim_runner.settings import Settings
 from terraphim_runner.store.database import open_database
 from terraphim_runner.store.logs import LogStore
 from terraphim_runner.web.access import Access
@@ -57,9 +58,7 @@ class RunningServer:
 
 def build_provider(settings: Settings) -> Provider:
     """Return the provider of machines that the settings ask for."""
-    if settings.vm_provider is VmProvider.PROCESS:
-        return ProcessProvider(settings.terraphim_data_dir / "sessions")
-    raise UsageError("vm_provider: only 'process' is built in here")
+    return open_provider(settings.vm_provider, settings.terraphim_data_dir, warm_machines=settings.vm_pool_size)
 
 
 def machine_spec(settings: Settings) -> MachineSpec:
@@ -140,6 +139,7 @@ async def _serving(settings: Settings, provider: Provider, listener: socket) -> 
         machine=machine_spec(settings),
         host=host,
         runner_name=settings.runner_name,
+        check_labels=partial(check_labels, also=settings.runner_labels),
         limits=JobLimits(log_bytes=settings.job_log_limit_bytes),
     )
     worker = Worker(

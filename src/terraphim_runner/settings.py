@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from terraphim_runner.data_directory import data_directory
 from terraphim_runner.model.errors import UsageError
@@ -37,6 +37,10 @@ def _secret(value: object) -> Secret:
     if not isinstance(value, str) or "\n" in value or "\x00" in value:
         raise ValueError("expected one line of text")
     return Secret(value)
+
+
+def _words(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
 SecretText = Annotated[Secret, PlainValidator(_secret)]
@@ -83,6 +87,8 @@ class Settings(BaseModel):
     vm_disk_mib: int = Field(default=4096, ge=256, le=16 * 1024 * 1024)
     vm_cpu_percent: int = Field(default=100, ge=1, le=100)
     runner_name: str = Field(default="terraphim", min_length=1, max_length=100)
+    runner_labels: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """Labels that ``runs-on`` may ask for in addition: a list in the TOML file, words with commas elsewhere."""
     job_log_limit_bytes: int = Field(default=64 * MIB, ge=64 * 1024, le=4096 * MIB)
     max_concurrent_workflows: int = Field(default=4, ge=1, le=1024)
 

@@ -168,3 +168,8 @@ def test_settings_without_an_environment_read_the_processes_own(monkeypatch: pyt
     monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "from the process")
     assert load_settings().github_webhook_secret.reveal() == "from the process"
     assert "GITHUB_WEBHOOK_SECRET" in os.environ
+
+
+def test_runner_labels_are_a_list_or_words_with_commas(tmp_path: Path) -> None:
+    assert load_settings(BASE | {"RUNNER_LABELS": "gpu, big ,"}).runner_labels == ("gpu", "big")
+    assert load_settings(BASE, settings_file=_toml(tmp_path, '[runner]\nlabels = ["gpu"]')).runner_labels == ("gpu",)

@@ -1,7 +1,7 @@
 """Running attempts: lease a machine, run the job in it, store how it went, move the run on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -46,6 +46,8 @@ class Place:
     machine: MachineSpec
     host: HostId
     runner_name: str
+    check_labels: Callable[[Sequence[str]], None]
+    """Raises ``InfrastructureError`` for labels of ``runs-on`` that are not served here."""
     limits: JobLimits
 
 
@@ -158,6 +160,7 @@ class Worker:
         return JobResult(conclusion=conclusion, started_at=started_at, completed_at=self._clock.now(), error=error)
 
     async def _run_in_machine(self, lease: _Lease, cancellation: Cancellation, reporter: StoreReporter) -> JobResult:
+        self._place.check_labels(lease.job.leg.labels)
         workflow = stored_workflow(lease.run.path, lease.run.source)
         event = event_of_run(lease.delivery, lease.run)
         request = JobRequest(
