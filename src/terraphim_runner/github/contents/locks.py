@@ -1,4 +1,4 @@
-"""One holder per name at a time: among the tasks of this process, and among the processes of this machine."""
+"""One holder per name at a time on this machine."""
 
 import fcntl
 import os
@@ -6,38 +6,33 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
-from weakref import WeakValueDictionary
 
 import anyio
 
 from terraphim_runner.model.errors import InfrastructureError
 
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.01
 
 
 class NamedLocks:
-    """Locks by name. Used from one event loop; other processes are kept out by ``flock`` below ``directory``.
+    """Locks by name, files below ``directory``; names are relative paths that the caller checked (``owner/name``).
 
-    Names are relative paths that the caller checked (``owner/name``). A crash frees the lock with its file.
+    ``flock`` tells two openings of a file apart also within a process, so that tasks of any event loop, threads and
+    processes all keep each other out. A crash frees a lock with its file. Who waits asks every 10 ms.
     """
 
     def __init__(self, directory: Path, *, timeout_s: float) -> None:
         self._directory = directory
         self._timeout_s = timeout_s
-        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncGenerator[None, None]:
-        """Hold the lock. Raises a retryable ``InfrastructureError`` when another process keeps it past the deadline."""
-        lock = self._locks.get(name)
-        if lock is None:
-            lock = self._locks[name] = anyio.Lock()
-        async with lock:
-            file = await self._flock(name)
-            try:
-                yield
-            finally:
-                os.close(file)
+        """Hold the lock. Raises a retryable ``InfrastructureError`` when somebody keeps it past the deadline."""
+        file = await self._flock(name)
+        try:
+            yield
+        finally:
+            os.close(file)
 
     async def _flock(self, name: str) -> int:
         path = self._directory / f"{name}.lock"
@@ -45,13 +40,13 @@ class NamedLocks:
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             with anyio.fail_after(self._timeout_s):
-                while not _locked(file):  # noqa: ASYNC110 - no event tells of another process
+                while not _locked(file):  # noqa: ASYNC110 - no event tells of other processes
                     await anyio.sleep(_POLL_S)
         except TimeoutError:
             os.close(file)
             raise InfrastructureError(
-                doing=f"lock the repository {name!r}",
-                reason=f"another process holds {str(path)!r} for more than {self._timeout_s:g} s",
+                doing=f"lock {name!r}",
+                reason=f"somebody holds {str(path)!r} for more than {self._timeout_s:g} s",
                 retryable=True,
             ) from None
         except BaseException:

@@ -50,7 +50,7 @@ class Repositories:
     """Gives exact commits, or raises ``CheckoutError``; never a neighbouring one.
 
     ``token`` goes to ``server_url`` only, whatever clone URL a payload names. ``locks`` is a folder of our own.
-    Used from one event loop; several processes may share the folders.
+    Several processes may share the folders.
     Trouble on the way (network, disk, a deadline) is a retryable ``InfrastructureError``.
     """
 
