@@ -57,6 +57,11 @@ def test_module_that_the_kernel_lacks_is_named(unpacked):
         read_unpacked_kernel(unpacked).with_dependencies(["overly"])
 
 
+def test_module_that_is_built_in_is_left_out(unpacked):
+    (next(unpacked.rglob("modules.order")).parent / "modules.builtin").write_text("kernel/fs/fuse/fuse-x.ko\n")
+    assert read_unpacked_kernel(unpacked).with_dependencies(["fuse_x", "overlay"]) == ["overlay"]
+
+
 def test_compressed_module_is_unpacked(unpacked):
     plain = next(unpacked.rglob("overlay.ko"))
     plain.with_name("overlay.ko.xz").write_bytes(lzma.compress(plain.read_bytes()))

@@ -172,7 +172,7 @@ class _Build:
         await anyio.to_thread.run_sync(install_modules, kernel, self._definition.modules, tree)
         packages = _packages(parts / "packages", parts / "extra-packages")
         self._enter(BuildStage.INITRAMFS)
-        await anyio.to_thread.run_sync(_write_initrd, result / INITRD, kernel, parts / "busybox/bin/busybox")
+        await anyio.to_thread.run_sync(_write_initrd, result / INITRD, kernel, _busybox(parts / "busybox"))
         self._enter(BuildStage.FILESYSTEM)
         await self._filesystem(tree, result / ROOTFS, kernel.release)
         self._enter(BuildStage.FINISH)
@@ -253,6 +253,12 @@ def _write(path: Path, content: Callable[[], bytes]) -> None:
 
 def _write_initrd(path: Path, kernel: UnpackedKernel, busybox: Path) -> None:
     _write(path, lambda: build_initrd(kernel, busybox.read_bytes()))
+
+
+def _busybox(package: Path) -> Path:
+    # Debian 13 moved what Debian 12 has in /bin.
+    merged = package / "usr/bin/busybox"
+    return merged if merged.is_file() else package / "bin/busybox"
 
 
 def _packages(*lists: Path) -> list[tuple[str, str]]:

@@ -21,6 +21,8 @@ class UnpackedKernel:
     image: Path
     modules_directory: Path
     modules: dict[str, Path]
+    builtin: frozenset[str]
+    """Names of modules that are part of the kernel itself."""
 
     def vmlinux(self) -> bytes:
         """Return the ELF kernel. Takes about a second."""
@@ -32,14 +34,16 @@ class UnpackedKernel:
         if path is None:
             raise InfrastructureError(
                 doing=f"take the module {name!r} from the kernel {self.release}",
-                reason="it has none of that name",
-                fix="remove it from the image's definition if it is built in",
+                reason="it has none of that name, neither as a file nor built in",
             )
         content = path.read_bytes()
         return lzma.decompress(content) if path.suffix == ".xz" else content
 
     def with_dependencies(self, names: Sequence[str]) -> list[str]:
-        """Return the modules and everything that they depend on, each after its own dependencies."""
+        """Return the modules and everything that they depend on, each after its own dependencies.
+
+        What is built into the kernel is left out: which modules are differs between releases.
+        """
         ordered: list[str] = []
         pending = [(_canonical(name), False) for name in reversed(names)]
         seen: set[str] = set()
@@ -47,7 +51,7 @@ class UnpackedKernel:
             name, expanded = pending.pop()
             if expanded:
                 ordered.append(name)
-            elif name not in seen:
+            elif name not in seen and name not in self.builtin:
                 seen.add(name)
                 pending.append((name, True))
                 pending += [(dependency, False) for dependency in module_dependencies(self.module(name))]
@@ -71,7 +75,13 @@ def read_unpacked_kernel(directory: Path) -> UnpackedKernel:
         for path in sorted(modules_directory.rglob("*.ko*"))
         if path.name.endswith((".ko", ".ko.xz"))
     }
-    return UnpackedKernel(release=release, image=images[0], modules_directory=modules_directory, modules=modules)
+    return UnpackedKernel(
+        release=release,
+        image=images[0],
+        modules_directory=modules_directory,
+        modules=modules,
+        builtin=_builtin(modules_directory / "modules.builtin"),
+    )
 
 
 def install_modules(kernel: UnpackedKernel, names: Sequence[str], root: Path) -> None:
@@ -92,6 +102,13 @@ def module_dependencies(module: bytes) -> list[str]:
     """Return the names of the modules that one says it depends on, in the order it names them."""
     match = _DEPENDS.search(module)
     return [_canonical(name) for name in match[1].decode("ascii", "replace").split(",") if name] if match else []
+
+
+def _builtin(index: Path) -> frozenset[str]:
+    if not index.is_file():
+        return frozenset()
+    lines = index.read_text(encoding="ascii").split()
+    return frozenset(_canonical(Path(line).name.removesuffix(".ko")) for line in lines)
 
 
 def _canonical(name: str) -> str:

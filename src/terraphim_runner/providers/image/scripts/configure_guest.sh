@@ -5,6 +5,7 @@ out=$1 root=$2
 
 chroot "$root" groupadd --gid 1001 runner
 chroot "$root" useradd --uid 1001 --gid 1001 --create-home --shell /bin/bash runner
+chmod 0755 "$root/home/runner"
 chroot "$root" install -d -o runner -g runner -m 0755 /home/runner/work
 printf 'runner ALL=(ALL:ALL) NOPASSWD: ALL\n' >"$root/etc/sudoers.d/runner"
 chmod 0440 "$root/etc/sudoers.d/runner"
