@@ -1,0 +1,1 @@
+"""The images that machines boot from: definition → Debian tree → kernel, initramfs, root file system → store."""
