@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,21 @@ class RunningServer:
     log: Path
 
 
-def make_repository(root: Path) -> Origin:
-    """Commit the demonstration's files to a repository where the server looks for ``terraphim/demo``."""
+def make_repository(root: Path, *, workflows: Mapping[str, str] | None = None) -> Origin:
+    """Commit the demonstration's files to a repository where the server looks for ``terraphim/demo``.
+
+    ``workflows``, file name to text, stand in place of the demonstration's own.
+    """
     path = root / f"{REPOSITORY}.git"
     work = root / "work"
     shutil.copytree(Path(__file__).parent / "repository", work)
     message = "Add a cake"
+    if workflows is not None:
+        folder = work / ".github/workflows"
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name, text in workflows.items():
+            (folder / name).write_text(text)
     _git(work, "init", "--quiet", "--initial-branch=main")
     _git(work, "add", "--all")
     _git(work, "commit", "--quiet", f"--message={message}")

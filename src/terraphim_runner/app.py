@@ -58,7 +58,7 @@ class RunningServer:
 
 def build_provider(settings: Settings) -> Provider:
     """Return the provider of machines that the settings ask for."""
-    return open_provider(settings.vm_provider, settings.terraphim_data_dir, warm_machines=settings.vm_pool_size)
+    return open_provider(settings.vm_provider, settings.machines_root, warm_machines=settings.vm_pool_size)
 
 
 def machine_spec(settings: Settings) -> MachineSpec:

@@ -80,6 +80,7 @@ class Settings(BaseModel):
     database_url: SecretText | None = None
 
     vm_provider: VmProvider = VmProvider.AUTO
+    vm_directory: Path | None = None
     vm_image: str = "default"
     vm_pool_size: int = Field(default=1, ge=0, le=64)
     vm_memory_mib: int = Field(default=512, ge=128, le=1024 * 1024)
@@ -107,6 +108,11 @@ class Settings(BaseModel):
     def repositories_root(self) -> Path:
         """Where repositories live or are mirrored."""
         return self.repository_path or self.terraphim_data_dir / "repositories"
+
+    @property
+    def machines_root(self) -> Path:
+        """Where images, templates and machines live; several servers may share it."""
+        return self.vm_directory or self.terraphim_data_dir
 
     @property
     def database(self) -> Secret:

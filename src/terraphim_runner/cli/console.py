@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TextIO
 
 from terraphim_runner.model.ids import JobKey
@@ -116,12 +117,19 @@ class _LegReporter:
     def __init__(self, console: Console, leg: PlannedLeg) -> None:
         self._console = console
         self._leg = leg
+        self._pending = ""
+        """The heading of a step that has not said anything yet; one that is skipped never gets it."""
 
-    async def step_started(self, number: int, name: str, at: Any) -> None:
+    async def step_started(self, number: int, name: str, at: datetime) -> None:
         data = {"job": self._leg.key, "step": number, "name": name, "at": at.isoformat()}
-        self._console.emit("step_started", data, f"{self._leg.name} │ ● {name}")
+        if self._console.machine_readable:
+            self._console.emit("step_started", data, "")
+        self._pending = f"{self._leg.name} │ ● {name}"
 
     async def log(self, lines: Sequence[LogLine]) -> None:
+        if self._pending and not self._console.machine_readable:
+            self._console.emit("step_started", {}, self._pending)
+            self._pending = ""
         for line in lines:
             if line.kind is LogKind.ENDGROUP:
                 continue
