@@ -79,7 +79,7 @@ async def reporting(
 
 async def _drain(receive: MemoryObjectReceiveStream[_Item], batches: "_Batches", reporter: StoreReporter) -> None:
     # Ends by itself once the reporter is closed: what was said before a cancellation must not be lost to it.
-    with anyio.CancelScope(shield=True):
+    with anyio.CancelScope(shield=True), receive:
         async for first in receive:
             batch = [first]
             while len(batch) < BATCH_CALLS and receive.statistics().current_buffer_used:
