@@ -75,7 +75,8 @@ def machine() -> str:
         platform.processor(),
     )
     memory_kib = int(Path("/proc/meminfo").read_text().split()[1])
-    return f"{cpu}, {_cores()} cores, {memory_kib / 2**20:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    size = f"{_cores()} cores, {memory_kib / 2**20:.0f} GiB"
+    return f"{cpu}, {size}, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def _cores() -> int:

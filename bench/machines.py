@@ -23,11 +23,11 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 _TREE_FILES = 2000
 _TREE_BYTES = 50 * 1024 * 1024
 _GUEST_EXEC = """
-import json, subprocess, time
+import json, os, time
 samples = []
 for _ in range(%d):
     began = time.perf_counter()
-    subprocess.run(["sh", "-c", "true"])
+    os.waitpid(os.posix_spawn("/bin/sh", ["sh", "-c", "true"], {}), 0)
     samples.append((time.perf_counter() - began) * 1000)
 print(json.dumps(samples))
 """

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import psutil
-
-from bench.figures import Figures
 from demo.delivery import deliver, push_payload
 from demo.stage import RunningServer, make_repository, running_server
+
+from bench.figures import Figures
 
 WORKFLOW = """\
 on: push

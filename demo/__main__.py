@@ -15,7 +15,7 @@ from demo.delivery import deliver, push_payload
 from demo.follow import Followed, Follower
 from demo.stage import make_repository, running_server
 
-TOKEN = "correct-horse-battery-staple"
+TOKEN = "correct-horse-battery-staple"  # noqa: S105 - it is there to be leaked, and masked
 DEADLINE_S = 180
 EXPECTED = {
     ".github/workflows/ci.yml": (
@@ -29,7 +29,7 @@ MARKS = {"success": "[green]✓[/]", "failure": "[red]✗[/]", "skipped": "[dim]
 
 def main() -> int:
     """Run the demonstration."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 110)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="terraphim-demo-") as name:
         folder = Path(name)

@@ -51,9 +51,13 @@ class Follower:
     def _show(self, run: dict[str, Any], job: dict[str, Any]) -> None:
         if job["id"] in self._finished:
             return
-        steps = {step["number"]: step["name"] for step in job["steps"]}
         found = self._get(job["logs_url"], format="json", after=self._offsets.get(job["id"], 0))
         self._offsets[job["id"]] = found["next"]
+        steps = {step["number"]: step["name"] for step in job["steps"]}
+        if any(line["step"] and line["step"] not in steps for line in found["lines"]):
+            # The step began after the run was asked for.
+            fresh = next(item for item in self._get(run["url"])["jobs"] if item["id"] == job["id"])
+            steps = {step["number"]: step["name"] for step in fresh["steps"]}
         for line in found["lines"]:
             self._line(f"{run['workflow']['name']} / {job['name']}", steps.get(line["step"], ""), line)
         if found["complete"]:

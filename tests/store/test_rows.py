@@ -226,8 +226,8 @@ async def test_job_seen_before_another_changed_it_can_no_longer_be_changed(datab
 async def test_jobs_without_legs_are_snapshots_of_their_kind(database: Database) -> None:
     run_id, _ = await _run_with_leg(database)
     diagnostic = Diagnostic(path="a.yml", span=Span.at(1, 1), rule="r", message="m")
-    await database.write(jobs.add_skipped, run_id, JobKey("s"), reason="why", at=NOW)
-    await database.write(jobs.add_rejected, run_id, JobKey("r"), [diagnostic], at=NOW)
+    await database.write(jobs.add_skipped, run_id, JobKey("s"), name="S", reason="why", at=NOW)
+    await database.write(jobs.add_rejected, run_id, JobKey("r"), [diagnostic], name="R", at=NOW)
     await database.write(jobs.add_legs, run_id, JobKey("e"), [], at=NOW)
     found = await database.read(jobs.snapshot, run_id)
     assert [(found[JobKey(key)].skipped, found[JobKey(key)].failed) for key in "sre"] == [

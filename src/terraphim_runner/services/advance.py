@@ -20,6 +20,7 @@ from terraphim_runner.services.queue import Queue
 from terraphim_runner.services.workflows import stored_workflow
 from terraphim_runner.store import jobs, runs
 from terraphim_runner.store.database import Database
+from terraphim_runner.workflow.tree import Workflow
 
 MAX_ROUNDS = 10_000
 
@@ -71,20 +72,24 @@ class Advancer:
             if not decisions:
                 return effects
             for decision in decisions:
-                self._apply(connection, run_id, decision, effects)
+                self._apply(connection, run_id, workflow, decision, effects)
             if any(isinstance(decision, Finish) for decision in decisions):
                 return effects
         raise AssertionError(f"the planner did not come to rest within {MAX_ROUNDS} rounds")
 
-    def _apply(self, connection: Connection, run_id: RunId, decision: Decision, effects: _Effects) -> None:
+    def _apply(
+        self, connection: Connection, run_id: RunId, workflow: Workflow, decision: Decision, effects: _Effects
+    ) -> None:
         now = self._clock.now()
         match decision:
             case Expand():
                 jobs.add_legs(connection, run_id, decision.job, decision.legs, at=now)
             case Skip():
-                jobs.add_skipped(connection, run_id, decision.job, reason=decision.reason, at=now)
+                name = workflow.jobs[decision.job].title
+                jobs.add_skipped(connection, run_id, decision.job, name=name, reason=decision.reason, at=now)
             case Reject():
-                jobs.add_rejected(connection, run_id, decision.job, decision.diagnostics, at=now)
+                name = workflow.jobs[decision.job].title
+                jobs.add_rejected(connection, run_id, decision.job, decision.diagnostics, name=name, at=now)
             case Start():
                 runs.start(connection, run_id, at=now)
                 job = jobs.find(connection, run_id, decision.leg)

@@ -50,20 +50,20 @@ def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[
         row = _row(run_id, job, leg.key, JobKind.LEG, name=leg.name, at=at)
         connection.execute(insert(jobs).values({**row, "leg": leg_to_json(leg)}))
     if not legs:
-        _add_ended(connection, run_id, job, JobKind.EMPTY, reason="the matrix excludes everything", at=at)
+        _add_ended(connection, run_id, job, JobKind.EMPTY, name=job, reason="the matrix excludes everything", at=at)
 
 
-def add_skipped(connection: Connection, run_id: RunId, job: JobKey, *, reason: str, at: datetime) -> None:
+def add_skipped(connection: Connection, run_id: RunId, job: JobKey, *, name: str, reason: str, at: datetime) -> None:
     """Record a job that does not run."""
-    _add_ended(connection, run_id, job, JobKind.SKIPPED, reason=reason, at=at)
+    _add_ended(connection, run_id, job, JobKind.SKIPPED, name=name, reason=reason, at=at)
 
 
 def add_rejected(
-    connection: Connection, run_id: RunId, job: JobKey, diagnostics: Sequence[Diagnostic], *, at: datetime
+    connection: Connection, run_id: RunId, job: JobKey, diagnostics: Sequence[Diagnostic], *, name: str, at: datetime
 ) -> None:
     """Record a job that failed before it could be expanded."""
     reason = diagnostics[0].headline() if diagnostics else "the job could not be planned"
-    _add_ended(connection, run_id, job, JobKind.REJECTED, reason=reason, at=at, diagnostics=diagnostics)
+    _add_ended(connection, run_id, job, JobKind.REJECTED, name=name, reason=reason, at=at, diagnostics=diagnostics)
 
 
 def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]:
@@ -197,11 +197,12 @@ def _add_ended(
     job: JobKey,
     kind: JobKind,
     *,
+    name: str,
     reason: str,
     at: datetime,
     diagnostics: Sequence[Diagnostic] = (),
 ) -> None:
-    row = _row(run_id, job, LegKey(job), kind, name=job, at=at)
+    row = _row(run_id, job, LegKey(job), kind, name=name, at=at)
     row |= {
         "status": Status.COMPLETED,
         "conclusion": Conclusion.FAILURE if kind is JobKind.REJECTED else Conclusion.SKIPPED,

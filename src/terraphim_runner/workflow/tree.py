@@ -122,6 +122,11 @@ class Job:
     continue_on_error: Template | None = None
     permissions: Mapping[str, str] | None = None
 
+    @property
+    def title(self) -> str:
+        """What GitHub calls a job that was never expanded: its name as written, or its key."""
+        return self.name.source if self.name is not None else self.key
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
