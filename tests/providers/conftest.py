@@ -1,15 +1,29 @@
-"""The providers under contract, and what the cases share."""
+"""The providers under contract, and what the cases share.
 
+Every case that asks for ``machine`` runs against a plain process and against a VM; the second is marked ``vm``. VMs
+come from the image that is installed for this user; without one, those cases are skipped and say so.
+"""
+
+import os
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from terraphim_runner.ports import Command, Exit, MachineSpec, Session, Stream
-from terraphim_runner.providers.process.provider import ProcessProvider
+# Under importlib's import mode, a directory's own modules are found this way only.
+sys.path.insert(0, str(Path(__file__).parent))
+from contract_machine import SPEC, Machine, leftovers
 
-SPEC = MachineSpec(image="default")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.ports import Provider
+from terraphim_runner.providers.image.store import ImageStore
+from terraphim_runner.providers.process.provider import ProcessProvider
+from terraphim_runner.providers.qemu.provider import QemuProvider
+from terraphim_runner.providers.qemu.settings import QemuSettings
+
+IMAGES = Path(os.environ.get("TERRAPHIM_TEST_IMAGES", Path.home() / ".local/share/terraphim-runner/images"))
 
 
 @pytest.fixture(scope="session")
@@ -17,42 +31,47 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Output:
-    """Keeps what a command printed."""
+@pytest.fixture(scope="session")
+def images() -> ImageStore:
+    store = ImageStore(IMAGES)
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("qemu-system-x86_64 is not installed")
+    try:
+        store.find(SPEC.image)
+    except InfrastructureError as error:
+        pytest.skip(str(error))
+    return store
 
-    def __init__(self) -> None:
-        self.stdout = bytearray()
-        self.stderr = bytearray()
 
-    async def __call__(self, stream: Stream, data: bytes) -> None:
-        (self.stdout if stream is Stream.STDOUT else self.stderr).extend(data)
+@pytest.fixture(scope="session")
+def qemu_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One directory for all: the template is built once."""
+    return tmp_path_factory.mktemp("qemu")
 
 
-class Machine:
-    """A session with shortcuts for the cases."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def command(self, *argv: str, stdin: bytes = b"", cwd: str | None = None, user: str = "runner") -> Command:
-        return Command(argv=argv, env={"PATH": PATH}, cwd=cwd or self.session.home, user=user, stdin=stdin)
-
-    async def run(self, *argv: str, stdin: bytes = b"", cwd: str | None = None, user: str = "runner") -> tuple[Exit, Output]:
-        output = Output()
-        async with self.session.exec(self.command(*argv, stdin=stdin, cwd=cwd, user=user), output) as process:
-            return await process.wait(), output
-
-    async def shell(self, script: str, **more: str) -> tuple[Exit, Output]:
-        return await self.run("sh", "-c", script, **more)
+@pytest.fixture(params=["process", pytest.param("qemu", marks=pytest.mark.vm)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture
-async def process_provider(tmp_path: Path) -> AsyncIterator[ProcessProvider]:
-    async with ProcessProvider(tmp_path / "sessions") as provider:
-        yield provider
+def directory(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / "sessions" if kind == "process" else request.getfixturevalue("qemu_directory")
 
 
 @pytest.fixture
-async def machine(process_provider: ProcessProvider) -> AsyncIterator[Machine]:
-    async with process_provider.acquire(SPEC) as session:
-        yield Machine(session)
+async def provider(kind: str, directory: Path, request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    if kind == "process":
+        async with ProcessProvider(directory) as process:
+            yield process
+    else:
+        settings = QemuSettings(warm_machines=0, ping_interval_s=0.2, ping_timeout_s=20)
+        async with QemuProvider(settings, request.getfixturevalue("images"), directory) as qemu:
+            yield qemu
+    assert await leftovers(directory) == []
+
+
+@pytest.fixture
+async def machine(provider: Provider, kind: str) -> AsyncIterator[Machine]:
+    async with provider.acquire(SPEC) as session:
+        yield Machine(session, kind)

@@ -99,7 +99,7 @@ def _create(path: str) -> int:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         fd = os.open(path, _WRITE_FLAGS, 0o600)
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EACCES, errno.ENXIO):
+        if error.errno not in (errno.ELOOP, errno.EACCES, errno.ENXIO) or not os.path.lexists(path):
             raise
         # A symbolic link, a FIFO or somebody else's file is in the way: replaced, never written through.
         os.unlink(path)

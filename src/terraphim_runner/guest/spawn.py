@@ -8,8 +8,8 @@ import signal
 from terraphim_runner.guest.accounts import Account, acting_as
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What Python ignores must not be ignored by the programs that it starts.
-_SIGNALS_TO_RESET = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT]
+# What the agent ignores, or was started with, must not be ignored by the programs that it starts.
+_SIGNALS_TO_RESET = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 class StartError(Exception):

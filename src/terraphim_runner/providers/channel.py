@@ -158,6 +158,10 @@ class Channel:
         self._operations[number] = operation
         return number
 
+    def forget(self, stream: int) -> None:
+        """Drop an operation that the guest was never told of."""
+        self._operations.pop(stream, None)
+
     async def send(self, data: bytes) -> None:
         """Send whole frames. Raises ``InfrastructureError`` when the channel is gone.
 

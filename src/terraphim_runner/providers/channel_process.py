@@ -43,6 +43,7 @@ class RemoteProcess:
         self._is_closed = False
         self._delivery = anyio.CancelScope()
         self._is_delivering = False
+        self._is_known_to_guest = False
         self.stream = channel.open(self)
 
     # -- ports.Process
@@ -63,18 +64,10 @@ class RemoteProcess:
 
     async def start(self, command: Command) -> None:
         """Start it. Raises ``CommandStartError``, or ``InfrastructureError`` when the machine is gone."""
-        form = messages.Exec(
-            list(command.argv), dict(command.env), command.cwd, command.user, has_stdin=bool(command.stdin)
-        )
-        try:
-            payload = messages.encode_exec(form)
-        except ValueError as error:
-            raise CommandStartError(str(error)) from error
-        if len(payload) > frames.MAX_EXEC:
-            raise CommandStartError(
-                f"the command and its environment are {len(payload)} bytes long: too long for Linux"
-            )
+        payload = _encode(command)
         await self._channel.send(frames.encode(frames.EXEC, self.stream, payload))
+        # A send that is cancelled did not begin; one that began is finished.
+        self._is_known_to_guest = True
         await self._answered.wait()
         if self._error is not None:
             raise self._error
@@ -98,6 +91,9 @@ class RemoteProcess:
             with anyio.CancelScope(shield=True):
                 await self._delivered.wait()
         if self._phase is _Phase.ENDED or self._channel.error is not None:
+            return
+        if not self._is_known_to_guest:
+            self._channel.forget(self.stream)
             return
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(_KILL_TIMEOUT_S) as scope:
@@ -197,3 +193,16 @@ class RemoteProcess:
         except InfrastructureError:
             # The channel failed: wait() says so.
             return
+
+
+def _encode(command: Command) -> bytes:
+    form = messages.Exec(
+        list(command.argv), dict(command.env), command.cwd, command.user, has_stdin=bool(command.stdin)
+    )
+    try:
+        payload = messages.encode_exec(form)
+    except ValueError as error:
+        raise CommandStartError(str(error)) from error
+    if len(payload) > frames.MAX_EXEC:
+        raise CommandStartError(f"the command and its environment are {len(payload)} bytes long: too long for Linux")
+    return payload
