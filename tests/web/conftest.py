@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import json
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,15 @@ import httpx
 import pytest
 
 from terraphim_runner.app import build_provider, build_server
+from terraphim_runner.model.secret import Secret
 from terraphim_runner.settings import Settings, load_settings
+from terraphim_runner.store.database import open_database
 
 SECRET = "a webhook secret"
 DEADLINE_S = 60.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -139,20 +143,51 @@ def server_settings(folder: Path, **more: Any) -> Settings:
     return load_settings({"HOME": str(folder)}, overrides=chosen | more)
 
 
-@pytest.fixture
-def settings_change() -> dict[str, Any]:
-    """Settings that a test module or class replaces."""
-    return {}
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables, to be copied: making them takes most of a first start."""
+    path = tmp_path_factory.mktemp("migrated") / "terraphim.sqlite"
+    open_database(Secret(f"sqlite:///{path}")).close()
+    return path
 
 
-@pytest.fixture
-async def client(tmp_path: Path, settings_change: dict[str, Any]) -> AsyncIterator[Client]:
-    settings = server_settings(tmp_path, **settings_change)
+def put_database(database: Path, folder: Path) -> None:
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    shutil.copy(database, data / "terraphim.sqlite")
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Client]:
     async with (
         build_server(settings, build_provider(settings)) as server,
         httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as http,
     ):
         yield Client(http, settings)
+
+
+@pytest.fixture
+def settings_change() -> dict[str, Any]:
+    """Settings that a test module replaces."""
+    return {}
+
+
+@pytest.fixture
+async def client(tmp_path: Path, migrated_database: Path, settings_change: dict[str, Any]) -> AsyncIterator[Client]:
+    put_database(migrated_database, tmp_path)
+    async with serving(server_settings(tmp_path, **settings_change)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def shared_client(
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, anyio_backend: str
+) -> AsyncIterator[Client]:
+    """One server for a module whose tests do not mind each other; its bodies may have 4096 bytes."""
+    folder = tmp_path_factory.mktemp("shared")
+    put_database(migrated_database, folder)
+    async with serving(server_settings(folder, webhook_body_limit_bytes=4096)) as found:
+        yield found
 
 
 @pytest.fixture
@@ -168,3 +203,9 @@ def signature_of() -> Callable[..., str]:
 @pytest.fixture
 def settings_of() -> Callable[..., Settings]:
     return server_settings
+
+
+@pytest.fixture
+def client_of(tmp_path: Path) -> Callable[[httpx.AsyncClient], Client]:
+    """For a server in another process."""
+    return lambda http: Client(http, server_settings(tmp_path))

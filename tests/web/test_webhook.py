@@ -39,8 +39,8 @@ PUSH: dict[str, Any] = {
 
 
 @pytest.fixture
-def settings_change() -> dict[str, Any]:
-    return {"webhook_body_limit_bytes": 4096}
+def client(shared_client: Any) -> Any:
+    return shared_client
 
 
 @pytest.mark.parametrize("action", ["opened", "synchronize", "reopened"])
