@@ -38,13 +38,12 @@ def main() -> int:
         with running_server(folder, demo_token=TOKEN, pool=2) as server:
             console.print(f"repository {origin.path} at {origin.sha[:12]}")
             console.print(f"server     {server.url}, ready after {time.monotonic() - began:.1f} s")
-            body = push_payload(origin)
-            sent = time.monotonic()
-            delivered = deliver(server, body)
-            replied_ms = (time.monotonic() - sent) * 1000
-            console.print(f"POST /webhook → {delivered.status_code} {delivered.body.get('message')}")
-            console.rule("Live")
             with httpx.Client(base_url=server.url, timeout=30) as client:
+                sent = time.monotonic()
+                delivered = deliver(client, server, push_payload(origin))
+                replied_ms = (time.monotonic() - sent) * 1000
+                console.print(f"POST /webhook → {delivered.status_code} {delivered.body.get('message')}")
+                console.rule("Live")
                 followed = Follower(client, delivered.id, runs=len(EXPECTED), began=sent).follow(DEADLINE_S)
             console.rule("Verdicts")
             for run in followed.runs:

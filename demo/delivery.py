@@ -61,7 +61,7 @@ def push_payload(origin: Origin) -> bytes:
     return json.dumps(payload).encode()
 
 
-def deliver(server: RunningServer, body: bytes) -> Delivered:
+def deliver(client: httpx.Client, server: RunningServer, body: bytes) -> Delivered:
     """Post the body to the server's webhook with GitHub's headers."""
     delivery = str(uuid.uuid4())
     signature = hmac.new(server.webhook_secret, body, hashlib.sha256).hexdigest()
@@ -72,5 +72,5 @@ def deliver(server: RunningServer, body: bytes) -> Delivered:
         "X-GitHub-Delivery": delivery,
         "X-Hub-Signature-256": f"sha256={signature}",
     }
-    reply = httpx.post(f"{server.url}/webhook", content=body, headers=headers, timeout=30)
+    reply = client.post("/webhook", content=body, headers=headers)
     return Delivered(id=delivery, status_code=reply.status_code, body=reply.json())
