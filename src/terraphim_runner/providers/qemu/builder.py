@@ -16,8 +16,8 @@ from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
 from terraphim_runner.providers import claims
 from terraphim_runner.providers.qemu import memory, template
-from terraphim_runner.providers.qemu.lifecycle import BootError, boot, clone, exercise, save, settle_clock
-from terraphim_runner.providers.qemu.machine import Host
+from terraphim_runner.providers.qemu.lifecycle import boot, clone, exercise, save, settle_clock
+from terraphim_runner.providers.qemu.machine import Host, Machine
 from terraphim_runner.providers.qemu.template import Recipe, Template
 
 BUILDING: Final = "building"
@@ -27,10 +27,14 @@ _LOCK_TIMEOUT_S: Final = 300.0
 _log = structlog.get_logger(__name__)
 
 
+class SnapshotError(InfrastructureError):
+    """A machine boots here, but no snapshot of it works."""
+
+
 async def open_or_build(host: Host, recipe: Recipe) -> Template:
     """Return the template for a recipe; one process builds it, the others wait for that one.
 
-    Raises ``InfrastructureError``. A boot that fails is tried again.
+    Raises ``InfrastructureError``: ``SnapshotError`` when it was the snapshot that failed, even after some tries.
     """
     opened = await anyio.to_thread.run_sync(template.load, host.directory, recipe)
     if opened is not None:
@@ -64,7 +68,7 @@ async def _build(host: Host, recipe: Recipe) -> Template:
                     await exercise(session, user="root")
                     await exercise(session)
                     await session.sync()
-                    await save(machine, state)
+                    await _snapshot(machine, state)
             finally:
                 os.close(state)
             await anyio.to_thread.run_sync(_store_memory, ram, path / template.RAM)
@@ -84,14 +88,26 @@ async def _build(host: Host, recipe: Recipe) -> Template:
             await anyio.to_thread.run_sync(claim.release)
 
 
+async def _snapshot(machine: Machine, state: int) -> None:
+    try:
+        await save(machine, state)
+    except InfrastructureError as error:
+        raise SnapshotError(doing="snapshot a machine", reason=str(error), retryable=True) from error
+
+
 async def _prove(host: Host, opened: Template) -> None:
-    """Run a command in one copy. Raises when it does not work."""
+    """Run a command in one copy. Raises ``SnapshotError`` when it does not work."""
     name = SessionId(f"proof-{uuid4().hex[:12]}")
-    async with clone(host, name, opened, opened.recipe.spec) as machine:
-        with anyio.move_on_after(host.settings.clone_timeout_s) as scope:
-            await exercise(machine.session(""))
-        if scope.cancelled_caught:
-            raise BootError(name, "the first copy of a new template hangs")
+    reason = "its first copy hangs"
+    with anyio.move_on_after(2 * host.settings.clone_timeout_s):
+        try:
+            async with clone(host, name, opened, opened.recipe.spec) as machine:
+                await exercise(machine.session(""))
+        except InfrastructureError as error:
+            reason = str(error)
+        else:
+            return
+    raise SnapshotError(doing="copy a snapshotted machine", reason=reason, retryable=True)
 
 
 def _adopt(host: Host, recipe: Recipe, built: Path) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
@@ -18,6 +19,7 @@ from terraphim_runner.providers import claims
 from terraphim_runner.providers.image.store import Image, ImageStore
 from terraphim_runner.providers.pool import Made, Pool
 from terraphim_runner.providers.qemu import arguments, builder, memory
+from terraphim_runner.providers.qemu.builder import SnapshotError
 from terraphim_runner.providers.qemu.host import host_tsc_khz
 from terraphim_runner.providers.qemu.kvm_probe import probe_kvm, qemu_version
 from terraphim_runner.providers.qemu.lifecycle import BootError, boot, clone, exercise
@@ -27,6 +29,8 @@ from terraphim_runner.providers.qemu.template import Recipe, Template
 from terraphim_runner.providers.qemu.walls import Walls, find_walls
 
 _PAUSE_TIMEOUT_S: Final = 10.0
+
+_log = structlog.get_logger(__name__)
 
 
 class QemuProvider:
@@ -42,6 +46,7 @@ class QemuProvider:
         self._directory = directory
         self._slots = anyio.Semaphore(settings.max_machines)
         self._templates: dict[str, Template] = {}
+        self._unsnapshotable: dict[str, SnapshotError] = {}
         self._opening = anyio.Lock()
         self._accelerators: dict[str, arguments.Accelerator] = {}
         self._version = ""
@@ -93,44 +98,36 @@ class QemuProvider:
         self._templates.clear()
 
     async def prepare(self, spec: MachineSpec) -> None:
-        opened = await self._template(spec)
+        opened = await self._template(await self._recipe(spec))
         if self._pool is not None:
             self._pool.refill(_kind(opened, spec), lambda: self._warm(opened, spec), at_once=True)
             await self._pool.settled(_kind(opened, spec))
 
     @asynccontextmanager
     async def acquire(self, spec: MachineSpec) -> AsyncGenerator[Session]:
-        """Lease a warm machine, or else a new copy, or else build the template first."""
-        host = self._entered()
-        opened = await self._template(spec)
+        """Lease a warm machine, or else a new copy, or else build the template first.
+
+        Where a machine boots but cannot be snapshotted, every lease boots from nothing: slow is better than not at all.
+        """
         async with AsyncExitStack() as stack:
-            machine = await self._from_pool(opened, spec, stack)
-            if machine is None:
-                await self._take_slot(stack)
-                machine = await stack.enter_async_context(clone(host, _new_id(), opened, spec))
-            if self._pool is not None:
-                self._pool.refill(_kind(opened, spec), lambda: self._warm(opened, spec))
-            yield self._lease(machine, opened.recipe)
+            recipe = await self._recipe(spec)
+            try:
+                opened = await self._template(recipe)
+            except SnapshotError as error:
+                _log.warning("machines are booted from nothing", template=recipe.name, error=str(error))
+                machine = await self._boot(recipe, stack)
+            else:
+                machine = await self._from_pool(opened, spec, stack) or await self._copy(opened, spec, stack)
+                if self._pool is not None:
+                    self._pool.refill(_kind(opened, spec), lambda: self._warm(opened, spec))
+            yield self._lease(machine, recipe)
 
     @asynccontextmanager
     async def cold_boot(self, spec: MachineSpec) -> AsyncGenerator[Session]:
-        """Lease a machine that is booted from nothing, for hosts where snapshots do not work; retries a failed boot."""
-        host = self._entered()
-        recipe = await self._recipe(spec)
-        for attempt in range(1, self._settings.boot_attempts + 1):
-            async with AsyncExitStack() as stack:
-                await self._take_slot(stack)
-                ram = memory.create("terraphim-ram", spec.memory_mib << 20)
-                stack.callback(memory.close, ram)
-                try:
-                    machine = await stack.enter_async_context(boot(host, _new_id(), recipe, ram))
-                except BootError:
-                    if attempt == self._settings.boot_attempts:
-                        raise
-                    continue
-                await machine.resume()
-                yield self._lease(machine, recipe)
-                return
+        """Lease a machine that is booted from nothing, whatever templates there are. A boot that fails is retried."""
+        async with AsyncExitStack() as stack:
+            recipe = await self._recipe(spec)
+            yield self._lease(await self._boot(recipe, stack), recipe)
 
     async def sweep(self) -> int:
         """Needs no entering: it is what a starting server does first."""
@@ -160,6 +157,28 @@ class QemuProvider:
                 await self._pool.evict()
             await self._slots.acquire()
         stack.callback(self._slots.release)
+
+    async def _copy(self, opened: Template, spec: MachineSpec, stack: AsyncExitStack) -> Machine:
+        await self._take_slot(stack)
+        return await stack.enter_async_context(clone(self._entered(), _new_id(), opened, spec))
+
+    async def _boot(self, recipe: Recipe, stack: AsyncExitStack) -> Machine:
+        await self._take_slot(stack)
+        attempt = 1
+        while True:
+            async with AsyncExitStack() as trial:
+                ram = memory.create("terraphim-ram", recipe.spec.memory_mib << 20)
+                trial.callback(memory.close, ram)
+                try:
+                    machine = await trial.enter_async_context(boot(self._entered(), _new_id(), recipe, ram))
+                    await machine.resume()
+                except BootError:
+                    if attempt == self._settings.boot_attempts:
+                        raise
+                    attempt += 1
+                    continue
+                await stack.enter_async_context(trial.pop_all())
+                return machine
 
     async def _from_pool(self, opened: Template, spec: MachineSpec, stack: AsyncExitStack) -> Machine | None:
         """Hand a warm machine out: running again, with the time set."""
@@ -196,14 +215,19 @@ class QemuProvider:
             await machine.qmp.execute("stop", timeout_s=_PAUSE_TIMEOUT_S)
             return machine, stack.pop_all()
 
-    async def _template(self, spec: MachineSpec) -> Template:
-        recipe = await self._recipe(spec)
+    async def _template(self, recipe: Recipe) -> Template:
         opened = self._templates.get(recipe.key)
         if opened is not None:
             return opened
         async with self._opening:
+            if recipe.key in self._unsnapshotable:
+                raise self._unsnapshotable[recipe.key]
             if recipe.key not in self._templates:
-                self._templates[recipe.key] = await builder.open_or_build(self._entered(), recipe)
+                try:
+                    self._templates[recipe.key] = await builder.open_or_build(self._entered(), recipe)
+                except SnapshotError as error:
+                    self._unsnapshotable[recipe.key] = error
+                    raise
             return self._templates[recipe.key]
 
     async def _recipe(self, spec: MachineSpec) -> Recipe:
