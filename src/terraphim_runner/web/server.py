@@ -19,11 +19,11 @@ SHUTDOWN_S: Final = 5
 def listen(host: str, port: int) -> socket.socket:
     """Open the listening socket; port 0 takes a free one. Raises ``UsageError`` that says why it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off only where the protocol is named; else every answer waits for 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted connections inherit it; without it every second reply on one waits 40 ms for an acknowledgement.
+        # Accepted connections inherit it; asyncio sets it only on sockets that it opened itself, and without it every
+        # second reply on a connection waits 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
         listener.listen(256)
