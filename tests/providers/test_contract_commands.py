@@ -141,7 +141,7 @@ async def test_exec_left_early_kills_the_group(machine: Machine) -> None:
     async with machine.session.exec(machine.command("sh", "-c", "sleep 1000 & echo $!; wait"), output):
         await output.until(b"\n")
     child = output.stdout.decode().strip()
-    look = f"grep -q '^State:.[^Z]' /proc/{child}/status 2>&-"
+    look = f"grep -q '^State:.[^Z]' /proc/{child}/status 2>/dev/null"
     script = f"for _ in $(seq 100); do {look} || exit 0; sleep 0.05; done; exit 1"
     assert (await machine.shell(script))[0].ok
 
