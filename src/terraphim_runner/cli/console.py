@@ -5,7 +5,6 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -15,6 +14,7 @@ from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning.graph import PlannedLeg
 from terraphim_runner.ports import JobReporter
+from terraphim_runner.reports import JobReport, RunReport, render_summaries, render_text
 
 MARKS = {
     Conclusion.SUCCESS: "✓",
@@ -43,28 +43,14 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\t" else "�" for char in plain)
 
 
-@dataclass(slots=True)
-class LegRecord:
-    """What a watched leg came to, for the closing table."""
-
-    leg: PlannedLeg
-    result: JobResult | None = None
-
-
-@dataclass(slots=True)
-class RunRecord:
-    """What a watched run came to."""
-
-    legs: list[LegRecord] = field(default_factory=list[LegRecord])
-    skipped: dict[JobKey, str] = field(default_factory=dict[JobKey, str])
-    rejected: dict[JobKey, tuple[Diagnostic, ...]] = field(default_factory=dict[JobKey, tuple[Diagnostic, ...]])
-
-
 class Console:
-    """Prints a run as it goes on; a ``RunObserver``. Machine-readable: one JSON object a line."""
+    """Prints a run as it goes on; a ``RunObserver``. Machine-readable: one JSON object a line.
+
+    ``jobs`` holds what has ended so far, for the closing report.
+    """
 
     def __init__(self, *, machine_readable: bool = False, out: TextIO | None = None) -> None:
-        self.record = RunRecord()
+        self.jobs: list[JobReport] = []
         self.machine_readable = machine_readable
         self._out = out or sys.stdout
         self._began = time.monotonic()
@@ -73,15 +59,12 @@ class Console:
         return _LegReporter(self, leg)
 
     async def leg_started(self, leg: PlannedLeg) -> None:
-        self.record.legs.append(LegRecord(leg=leg))
         self.emit("job_started", {"job": leg.key, "name": leg.name}, f"{leg.name}: started")
 
     async def leg_completed(self, leg: PlannedLeg, result: JobResult) -> None:
-        known = next((item for item in self.record.legs if item.leg.key == leg.key), None)
-        if known is None:
-            known = LegRecord(leg=leg)
-            self.record.legs.append(known)
-        known.result = result
+        tolerated = leg.continue_on_error and result.conclusion is Conclusion.FAILURE
+        conclusion = Conclusion.SUCCESS if tolerated else result.conclusion
+        self.jobs.append(JobReport(name=leg.name, conclusion=conclusion, result=result))
         seconds = (result.completed_at - result.started_at).total_seconds()
         data = {
             "job": leg.key,
@@ -95,14 +78,23 @@ class Console:
         mark = MARKS[result.conclusion]
         self.emit("job_completed", data, f"{mark} {leg.name}: {result.conclusion} in {seconds:.1f} s{reason}")
 
-    async def job_skipped(self, job: JobKey, reason: str) -> None:
-        self.record.skipped[job] = reason
-        self.emit("job_skipped", {"job": job, "reason": reason}, f"- {job}: skipped: {reason}")
+    async def job_skipped(self, job: JobKey, name: str, reason: str) -> None:
+        self.jobs.append(JobReport(name=name, conclusion=Conclusion.SKIPPED, reason=reason))
+        self.emit("job_skipped", {"job": job, "name": name, "reason": reason}, f"- {name}: skipped: {reason}")
 
-    async def job_rejected(self, job: JobKey, diagnostics: tuple[Diagnostic, ...]) -> None:
-        self.record.rejected[job] = diagnostics
+    async def job_rejected(self, job: JobKey, name: str, diagnostics: tuple[Diagnostic, ...]) -> None:
         lines = [item.headline() for item in diagnostics]
-        self.emit("job_rejected", {"job": job, "diagnostics": lines}, f"✗ {job}: {'; '.join(lines)}")
+        self.jobs.append(JobReport(name=name, conclusion=Conclusion.FAILURE, reason=lines[0] if lines else None))
+        self.emit("job_rejected", {"job": job, "name": name, "diagnostics": lines}, f"✗ {name}: {'; '.join(lines)}")
+
+    def report(self, report: RunReport) -> None:
+        """Print how the run ended: the verdict of each job and step, then the summaries that steps wrote."""
+        if self.machine_readable:
+            self.emit("run_completed", {"workflow": report.workflow, "conclusion": report.conclusion}, "")
+            return
+        summaries = render_summaries(report)
+        parts = [render_text(report, color=self._out.isatty()), *([summaries] if summaries else [])]
+        print("\n" + "\n\n".join(parts), file=self._out, flush=True)
 
     def emit(self, kind: str, data: dict[str, Any], text: str) -> None:
         """Print one event: as JSON with its data, or as text with the elapsed time."""

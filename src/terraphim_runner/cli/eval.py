@@ -13,7 +13,6 @@ from typing import Annotated, Any, BinaryIO, Final, cast
 
 import typer
 
-from terraphim_runner.guest.hash_files import HashFilesError, hash_files
 from terraphim_runner.expressions import (
     CONTEXTS,
     SPECIAL_FUNCTIONS,
@@ -33,6 +32,7 @@ from terraphim_runner.expressions import (
     to_json,
     to_string,
 )
+from terraphim_runner.guest.hash_files import HashFilesError, hash_files
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Span
 

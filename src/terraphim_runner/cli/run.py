@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import anyio
 import typer
 
 from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
-from terraphim_runner.cli.console import MARKS, Console
+from terraphim_runner.cli.console import Console
 from terraphim_runner.cli.local_event import local_event, local_match
 from terraphim_runner.cli.workflow_file import read_workflow
 from terraphim_runner.data_directory import data_directory
@@ -27,6 +28,7 @@ from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning import dispatch_inputs, github_context, select_job
 from terraphim_runner.planning.graph import PlannedLeg
 from terraphim_runner.ports import MachineSpec, Provider, Session
+from terraphim_runner.reports import RunReport
 from terraphim_runner.services.local import LocalPlan, LocalRun
 from terraphim_runner.workflow.tree import Workflow
 
@@ -177,10 +179,21 @@ async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choi
         parallel=max(1, os.cpu_count() or 1),
     )
     execution = LocalRun(plan, console)
+    started_at = datetime.now(UTC)
     console.emit("run_started", {"workflow": workflow.path, "event": event.name}, f"{workflow.title}: started")
     conclusion = await _execute(execution, console)
-    text = f"{MARKS[conclusion]} {workflow.title}: {conclusion}"
-    console.emit("run_completed", {"workflow": workflow.path, "conclusion": conclusion}, text)
+    console.report(
+        RunReport(
+            workflow=workflow.title,
+            event=event.name,
+            ref=event.ref,
+            sha=event.sha,
+            conclusion=conclusion,
+            jobs=tuple(console.jobs),
+            started_at=started_at,
+            completed_at=datetime.now(UTC),
+        )
+    )
     return conclusion
 
 

@@ -45,9 +45,9 @@ class RunObserver(Protocol):
 
     async def leg_completed(self, leg: PlannedLeg, result: JobResult) -> None: ...
 
-    async def job_skipped(self, job: JobKey, reason: str) -> None: ...
+    async def job_skipped(self, job: JobKey, name: str, reason: str) -> None: ...
 
-    async def job_rejected(self, job: JobKey, diagnostics: tuple[Diagnostic, ...]) -> None: ...
+    async def job_rejected(self, job: JobKey, name: str, diagnostics: tuple[Diagnostic, ...]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +144,13 @@ class LocalRun:
                 self._jobs[job] = _Job(legs=wanted, skipped=not wanted)
                 self._legs |= {leg.planned.key: leg for leg in wanted}
                 if not wanted:
-                    await self._observer.job_skipped(job, "its matrix has no leg that is wanted")
+                    await self._observer.job_skipped(job, self._title(job), "its matrix has no leg that is wanted")
             case Skip(job=job, reason=reason):
                 self._jobs[job] = _Job(skipped=True)
-                await self._observer.job_skipped(job, reason)
+                await self._observer.job_skipped(job, self._title(job), reason)
             case Reject(job=job, diagnostics=diagnostics):
                 self._jobs[job] = _Job(failed=True)
-                await self._observer.job_rejected(job, diagnostics)
+                await self._observer.job_rejected(job, self._title(job), diagnostics)
             case Start(leg=key, needs=needs):
                 leg = self._legs[key]
                 leg.status, leg.needs = Status.QUEUED, needs
@@ -160,6 +160,9 @@ class LocalRun:
             case Finish():
                 raise AssertionError("the planner finished a run and decided more")
         return True
+
+    def _title(self, job: JobKey) -> str:
+        return self._plan.workflow.jobs[job].title
 
     async def _cancel_leg(self, leg: _Leg, reason: str) -> bool:
         if leg.cancellation.requested:
