@@ -35,8 +35,6 @@ def main() -> None:
     """Serve until the machine is switched off."""
     os.umask(0o022)
     os.chdir("/")
-    # Before all that it runs, or a busy machine would look like a dead one. What it starts is scheduled as usual.
-    os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     _mount()
     _raise_loopback()
     fd = os.open(_find_port(), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
