@@ -96,8 +96,8 @@ class Ran:
     result: object
     recorder: Recorder
 
-    def step(self, id):
-        return next(step for step in self.result.steps if step.id == id)
+    def step(self, name):
+        return next(step for step in self.result.steps if step.id == name)
 
     @property
     def text(self):
@@ -122,8 +122,10 @@ def run(tmp_path):
         matrix=None,
         needs=None,
         variables=None,
+        environment=None,
     ):
-        text = f"on: push\n{top}\njobs:\n  job:\n    runs-on: ubuntu-latest\n{_indent(job, 4)}\n    steps:\n{_indent(steps, 6)}"
+        head = f"on: push\n{top}\njobs:\n  job:\n    runs-on: ubuntu-latest\n"
+        text = f"{head}{_indent(job, 4)}\n    steps:\n{_indent(steps, 6)}"
         found = parse("ci.yml", text)
         assert found.workflow is not None, "\n".join(item.render(text) for item in found.diagnostics)
         recorder = recorder or Recorder()
@@ -155,6 +157,7 @@ def run(tmp_path):
                 "inputs": {},
             },
             needs=needs or {},
+            environment=environment or {},
             secrets={name: Secret(value) for name, value in (secrets or {}).items()},
             source=Tree(files or {"README.md": b"hello\n"}),
             cancellation=cancellation or Cancellation(),

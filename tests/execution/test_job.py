@@ -129,7 +129,8 @@ async def test_github_env_cannot_replace_the_runners_own_variables(run):
 async def test_documented_variables_are_set(run):
     ran = await run("""
 - run: |
-    for name in CI GITHUB_ACTIONS GITHUB_ACTION GITHUB_ACTOR GITHUB_EVENT_NAME GITHUB_JOB GITHUB_REF RUNNER_OS RUNNER_ARCH; do
+    for name in CI GITHUB_ACTIONS GITHUB_ACTION GITHUB_ACTOR GITHUB_EVENT_NAME GITHUB_JOB GITHUB_REF \\
+      RUNNER_OS RUNNER_ARCH; do
       echo "$name=$(printenv $name)"
     done
     test "$PWD" = "$GITHUB_WORKSPACE"
@@ -373,3 +374,85 @@ async def test_step_names_follow_githubs_defaults(run):
 - uses: actions/checkout@v4
 """)
     assert [name for _, name in ran.recorder.started] == ["Run echo one", "Named octocat", "Run actions/checkout@v4"]
+
+
+@pytest.mark.parametrize(("script", "status"), [("kill -9 $$", 137), ("kill -TERM $$", 143), ("exit 300", 44)])
+async def test_a_shell_that_a_signal_ends_is_told_as_an_exit_code(run, script, status):
+    ran = await run(f"- id: step\n  run: {script}")
+    assert ran.step("step").exit_code == status
+    errors = [line.text for line in ran.recorder.lines if line.kind is LogKind.ERROR]
+    assert errors == [f"Process completed with exit code {status}."]
+
+
+async def test_each_environment_file_counts_although_another_one_is_wrong(run):
+    ran = await run("""
+- id: step
+  continue-on-error: true
+  run: |
+    echo NODE_OPTIONS=x >> $GITHUB_ENV
+    echo /somewhere >> $GITHUB_PATH
+    echo a=1 >> $GITHUB_OUTPUT
+- run: echo "$PATH ${{ steps.step.outputs.a }} ${{ steps.step.outcome }}"
+""")
+    assert ran.text.startswith("/somewhere:")
+    assert ran.text.endswith(" 1 failure")
+
+
+async def test_github_context_names_the_steps_environment_files(run):
+    ran = await run("""
+- run: echo first
+- run: |
+    [ "${{ github.env }}" = "$GITHUB_ENV" ] && [ "${{ github.path }}" = "$GITHUB_PATH" ]
+    [ "${{ github.output }}" = "$GITHUB_OUTPUT" ] && [ "${{ github.step_summary }}" = "$GITHUB_STEP_SUMMARY" ]
+    echo "X=from context" >> ${{ github.env }}
+- run: echo "$X"
+""")
+    assert ran.text.splitlines() == ["first", "from context"]
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "${{ fromJSON('0') }}"])
+async def test_a_step_timeout_of_zero_or_less_is_no_limit(run, minutes):
+    ran = await run(f"- run: echo ran\n  timeout-minutes: {minutes}")
+    assert (ran.text, ran.result.conclusion) == ("ran", SUCCESS)
+
+
+async def test_default_shell_without_bash_is_sh_that_stops_at_errors(run, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
+    ran = await run(
+        """
+- run: echo "$-"
+- id: named
+  shell: bash
+  continue-on-error: true
+  run: echo never
+- id: nowhere
+  continue-on-error: true
+  working-directory: nowhere
+  run: echo never
+- id: stops
+  continue-on-error: true
+  run: |
+    false
+    echo never
+""",
+        job=f"env: {{PATH: {programs}}}",
+    )
+    assert "never" not in ran.text
+    assert "e" in ran.text
+    assert ran.step("stops").exit_code == 1
+    assert "bash" in next(line.text for line in ran.recorder.lines if line.kind is LogKind.ERROR)
+    assert "nowhere" in [line.text for line in ran.recorder.lines if line.kind is LogKind.ERROR][1]
+
+
+async def test_heading_of_a_step_shows_the_first_line_that_is_not_blank(run):
+    ran = await run("- run: |\n\n    echo second")
+    assert "Run echo second" in [line.text for line in ran.recorder.lines if line.kind is LogKind.GROUP]
+
+
+async def test_environment_of_the_request_is_below_every_env_and_in_the_context(run):
+    ran = await run(
+        '- run: echo "$A ${{ env.A }} $B ${{ env.B }}"', job="env: {B: job}", environment={"A": "given", "B": "given"}
+    )
+    assert ran.text == "given given job job"

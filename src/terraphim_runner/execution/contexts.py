@@ -65,10 +65,19 @@ class JobContexts:
         return self._github.get("event", {})
 
     def scope(
-        self, *, state: JobState, env: Mapping[str, str], action: str = "", hash_files: Function | None = None
+        self,
+        *,
+        state: JobState,
+        env: Mapping[str, str],
+        action: str = "",
+        files: Mapping[str, str] | None = None,
+        hash_files: Function | None = None,
     ) -> Scope:
-        """Return what an expression sees now. ``action`` is ``github.action``."""
-        github = {**self._github, "action": action, "action_status": state.status.value}
+        """Return what an expression sees now.
+
+        ``action`` is ``github.action``; ``files`` are the step's environment files, ``github.env`` and its like.
+        """
+        github = {**self._github, **(files or {}), "action": action, "action_status": state.status.value}
         contexts: dict[str, Value] = {
             **self._fixed,
             "github": from_json(github),

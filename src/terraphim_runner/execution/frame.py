@@ -29,7 +29,7 @@ class JobFrame:
     stop: Cancellation = field(default_factory=Cancellation)
     state: JobState = field(default_factory=JobState)
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    """``env:`` of the workflow and the job, evaluated; what ``GITHUB_ENV`` adds is in ``state``."""
+    """The request's own, then ``env:`` of workflow and job, evaluated; what ``GITHUB_ENV`` adds is in ``state``."""
 
     def output(self, step: int, environment: dict[str, str]) -> OutputProcessor:
         """Return the processor for one step's output."""

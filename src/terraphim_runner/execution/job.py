@@ -67,6 +67,7 @@ def _frame(request: JobRequest, session: Session, reporter: JobReporter, clock: 
         layout=layout,
         contexts=JobContexts(request, layout),
         masks=masks,
+        environment=dict(request.environment),
         budget=LogBudget(left_bytes=request.limits.log_bytes),
     )
 

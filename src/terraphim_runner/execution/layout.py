@@ -33,6 +33,10 @@ class Layout:
     def file_commands(self) -> str:
         return f"{self.temp}/_runner_file_commands"
 
+    def file_command(self, kind: str, step: int) -> str:
+        """The environment file of this kind, a new one for each step."""
+        return f"{self.file_commands}/{kind}_{step}"
+
     @property
     def event_file(self) -> str:
         """``GITHUB_EVENT_PATH``."""

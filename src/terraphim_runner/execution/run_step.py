@@ -1,7 +1,7 @@
 """A ``run:`` step: a script, its shell, its environment files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -10,7 +10,7 @@ from terraphim_runner.execution.environment_files import FileCommand, FileComman
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.output import OutputProcessor, StepOutput
-from terraphim_runner.execution.shells import Shell, ShellError, find_shell, prepare_script
+from terraphim_runner.execution.shells import DEFAULT, WITHOUT_BASH, Shell, ShellError, find_shell, prepare_script
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import LogKind
@@ -64,7 +64,12 @@ async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -
         env=_process_environment(frame, script, files),
         cwd=frame.layout.inside_workspace(script.working_directory),
     )
-    ended = await _run(frame, command, output, interrupt)
+    try:
+        ended = await _run(frame, command, output, interrupt)
+    except CommandStartError as error:
+        if shell is not DEFAULT:
+            raise StepFailure(str(error)) from None
+        ended = await _run_without_bash(frame, command, path, output, interrupt)
     outputs, summary = await _apply(frame, script.number, files, output.result)
     errors = output.result.errors
     if interrupt.requested:
@@ -76,8 +81,7 @@ async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -
             error=interrupt.reason,
         )
     if not ended.ok:
-        how = f"exit code {ended.code}" if ended.code is not None else f"signal {ended.signal}"
-        await frame.log(output.say(LogKind.ERROR, f"Process completed with {how}."))
+        await frame.log(output.say(LogKind.ERROR, f"Process completed with exit code {ended.status}."))
     return Outcome(
         conclusion=Conclusion.SUCCESS if ended.ok and not errors else Conclusion.FAILURE,
         exit_code=ended.status,
@@ -92,7 +96,7 @@ class _StepFiles:
 
     def __init__(self, frame: JobFrame, number: int) -> None:
         self._frame = frame
-        self.paths = {kind: f"{frame.layout.file_commands}/{kind.value}_{number}" for kind in FileCommand}
+        self.paths = {kind: frame.layout.file_command(kind.value, number) for kind in FileCommand}
 
     def empty(self) -> list[GuestFile]:
         return [GuestFile(path=path, content=b"") for path in self.paths.values()]
@@ -110,9 +114,9 @@ class _StepFiles:
 
 
 def _process_environment(frame: JobFrame, script: Script, files: _StepFiles) -> dict[str, str]:
-    environment = {**frame.contexts.default_environment(), **frame.request.environment, **script.environment}
-    # The defaults that tell a step where it is cannot be overwritten, as on GitHub; PATH and HOME can.
     defaults = frame.contexts.default_environment()
+    environment = {**defaults, **script.environment}
+    # The defaults that tell a step where it is cannot be overwritten, as on GitHub; PATH and HOME can.
     environment |= {name: value for name, value in defaults.items() if name.startswith(_RESERVED_PREFIXES)}
     environment["GITHUB_ACTION"] = script.action
     environment["PATH"] = frame.state.search_path(environment.get("PATH", ""))
@@ -122,7 +126,8 @@ def _process_environment(frame: JobFrame, script: Script, files: _StepFiles) -> 
 
 async def _announce(frame: JobFrame, script: Script, shell: Shell, output: OutputProcessor) -> None:
     text = script.text.rstrip("\n")
-    lines = output.say(LogKind.GROUP, f"Run {text.splitlines()[0] if text else ''}")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    lines = output.say(LogKind.GROUP, f"Run {first}")
     lines += output.say(LogKind.COMMAND, text)
     lines += output.say(LogKind.COMMAND, f"shell: {shell.template}")
     if script.environment:
@@ -136,12 +141,21 @@ async def _run(frame: JobFrame, command: Command, output: OutputProcessor, inter
     async def collect(stream: Stream, data: bytes) -> None:
         await frame.log(output.feed(stream, data))
 
-    try:
-        async with frame.session.exec(command, collect) as process:
-            ended = await _wait(frame, process, interrupt)
-    except CommandStartError as error:
-        raise StepFailure(str(error)) from None
+    async with frame.session.exec(command, collect) as process:
+        ended = await _wait(frame, process, interrupt)
     await frame.log(output.finish())
+    return ended
+
+
+async def _run_without_bash(
+    frame: JobFrame, command: Command, path: str, output: OutputProcessor, interrupt: Cancellation
+) -> Exit:
+    """Run the script by ``sh``, as GitHub does where the workflow names no shell and the machine has no bash."""
+    try:
+        ended = await _run(frame, replace(command, argv=WITHOUT_BASH.argv(path)), output, interrupt)
+    except CommandStartError as error:
+        # No bash, or another reason that holds for every shell, such as the working directory.
+        raise StepFailure(str(error)) from None
     return ended
 
 
@@ -164,7 +178,10 @@ async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> E
 
 
 async def _apply(frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput) -> tuple[dict[str, str], str]:
-    """Let what the step wrote take effect; return its outputs and its summary. A bad file fails the step."""
+    """Let what the step wrote take effect; return its outputs and its summary.
+
+    A bad file fails the step, and the others count nevertheless.
+    """
     state = frame.state
     state.environment |= commands.environment
     state.paths += commands.paths
@@ -179,13 +196,22 @@ async def _apply(frame: JobFrame, number: int, files: _StepFiles, commands: Step
     except FileCommandError as error:
         # GitHub drops a summary that is too large and lets the step pass.
         await frame.say(number, LogKind.ERROR, f"the step summary is dropped: {error}")
-    try:
+
+    async def take_environment() -> None:
         await _apply_environment(frame, number, parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV))
-        state.paths += parse_paths(await files.read(FileCommand.PATH))
-        outputs |= parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT)
-    except FileCommandError as error:
-        await frame.say(number, LogKind.ERROR, str(error))
-        commands.errors.append(frame.masks.apply(str(error)))
+
+    async def take_paths() -> None:
+        state.paths.extend(parse_paths(await files.read(FileCommand.PATH)))
+
+    async def take_outputs() -> None:
+        outputs.update(parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT))
+
+    for take in (take_environment, take_paths, take_outputs):
+        try:
+            await take()
+        except FileCommandError as error:
+            await frame.say(number, LogKind.ERROR, str(error))
+            commands.errors.append(frame.masks.apply(str(error)))
     return outputs, summary
 
 

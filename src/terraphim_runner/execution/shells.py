@@ -21,9 +21,12 @@ class Shell:
 DEFAULT = Shell(template="bash -e {0}", suffix=".sh")
 """When the workflow names no shell. Naming ``bash`` gives other flags: that is GitHub's rule."""
 
+WITHOUT_BASH = Shell(template="sh -e {0}", suffix=".sh")
+"""What the default becomes on a machine that has no bash."""
+
 _BUILT_IN = {
     "bash": Shell(template="bash --noprofile --norc -eo pipefail {0}", suffix=".sh"),
-    "sh": Shell(template="sh -e {0}", suffix=".sh"),
+    "sh": WITHOUT_BASH,
     "python": Shell(template="python {0}", suffix=".py"),
     "pwsh": Shell(template="pwsh -command \". '{0}'\"", suffix=".ps1"),
 }

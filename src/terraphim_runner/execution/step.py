@@ -14,6 +14,7 @@ import anyio
 from terraphim_runner.execution.actions.checkout import check_out
 from terraphim_runner.execution.cancellation import Cancellation
 from terraphim_runner.execution.contexts import Function, evaluate_environment
+from terraphim_runner.execution.environment_files import FileCommand
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.outcome import Outcome, StepFailure
@@ -144,7 +145,10 @@ async def _display_name(frame: JobFrame, place: _Place) -> str:
 
 
 def _scope(frame: JobFrame, place: _Place, hash_files: Function | None) -> Scope:
-    return frame.contexts.scope(state=frame.state, env=place.environment, action=place.action, hash_files=hash_files)
+    files = {kind.value: frame.layout.file_command(kind.value, place.number) for kind in FileCommand}
+    return frame.contexts.scope(
+        state=frame.state, env=place.environment, action=place.action, files=files, hash_files=hash_files
+    )
 
 
 async def _evaluate(frame: JobFrame, place: _Place, evaluate_in: Callable[[Scope], dict[str, str]]) -> dict[str, str]:
@@ -167,9 +171,10 @@ async def _timeout_minutes(frame: JobFrame, place: _Place) -> float:
     if template is None:
         return _DEFAULT_TIMEOUT_MINUTES
     value = await with_digests(frame, lambda hash_files: resolve(template, _scope(frame, place, hash_files)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value <= 0:
-        raise StepFailure(f"found timeout-minutes {value!r}, expected a number above 0")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise StepFailure(f"found timeout-minutes {value!r}, expected a number")
+    # As with actions/runner, zero and less means no limit of the step's own.
+    return float(value) if value > 0 else _DEFAULT_TIMEOUT_MINUTES
 
 
 async def _continues(frame: JobFrame, place: _Place) -> bool:
