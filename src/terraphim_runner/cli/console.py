@@ -53,6 +53,8 @@ class Console:
         self.jobs: list[JobReport] = []
         self.machine_readable = machine_readable
         self._out = out or sys.stdout
+        self._encoding = getattr(self._out, "encoding", None) or "utf-8"
+        self._is_unicode = self._encoding.lower().replace("-", "").startswith("utf")
         self._began = time.monotonic()
 
     def reporter(self, leg: PlannedLeg) -> JobReporter:
@@ -94,15 +96,22 @@ class Console:
             return
         summaries = render_summaries(report)
         parts = [render_text(report, color=self._out.isatty()), *([summaries] if summaries else [])]
-        print("\n" + "\n\n".join(parts), file=self._out, flush=True)
+        self._print("\n" + "\n\n".join(parts))
 
     def emit(self, kind: str, data: dict[str, Any], text: str) -> None:
         """Print one event: as JSON with its data, or as text with the elapsed time."""
         if self.machine_readable:
-            print(json.dumps({"type": kind, **data}, ensure_ascii=False), file=self._out, flush=True)
+            line = json.dumps({"type": kind, **data}, ensure_ascii=not self._is_unicode)
         else:
             elapsed = time.monotonic() - self._began
-            print(f"[{elapsed:7.2f}s] {printable(text)}", file=self._out, flush=True)
+            line = f"[{elapsed:7.2f}s] {printable(text)}"
+        self._print(line)
+
+    def _print(self, text: str) -> None:
+        """Print what the terminal's encoding can hold; the rest becomes question marks."""
+        if not self._is_unicode:
+            text = text.encode(self._encoding, "replace").decode(self._encoding)
+        print(text, file=self._out, flush=True)
 
 
 class _LegReporter:
@@ -143,6 +152,9 @@ class _LegReporter:
             "title": annotation.title,
             "file": annotation.file,
             "line": annotation.line,
+            "end_line": annotation.end_line,
+            "column": annotation.column,
+            "end_column": annotation.end_column,
         }
         place = f"{annotation.file or ''}:{annotation.line or ''}"
         if annotation.file:
@@ -151,6 +163,7 @@ class _LegReporter:
             self._console.emit("annotation", data, "")
 
     async def step_completed(self, result: StepResult) -> None:
+        self._pending = ""
         seconds = (result.completed_at - result.started_at).total_seconds()
         data = {
             "job": self._leg.key,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -94,7 +95,13 @@ def run(
     )
     what = local_event(event, repo, event_file, choices.inputs)
     workflows = _triggered(_read(repo, workflow), what, named=workflow is not None)
-    conclusions = anyio.run(_run_all, workflows, what, choices)
+    conclusions: list[Conclusion] = []
+    try:
+        conclusions = anyio.run(_run_all, workflows, what, choices)
+    except* BrokenPipeError:
+        # The reader went away (| head): everything was ended on the way here, and nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     if any(conclusion not in {Conclusion.SUCCESS, Conclusion.SKIPPED} for conclusion in conclusions):
         raise typer.Exit(1)
 

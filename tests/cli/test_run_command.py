@@ -1,0 +1,58 @@
+"""``run`` as its user meets it."""
+
+import json
+import shlex
+import subprocess
+
+
+def test_run_into_a_closed_pipe_ends_quietly(checkout):
+    checkout.job("      - run: seq 2000\n")
+    line = shlex.join(checkout.command("run", "--vm", "process"))
+    ran = subprocess.run(
+        ["bash", "-c", f"{line} | head -n 1; exit ${{PIPESTATUS[0]}}"],
+        cwd=checkout.path,
+        env=checkout.environment,
+        capture_output=True,
+        timeout=60,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "started" in ran.stdout
+
+
+def test_run_on_a_terminal_without_unicode_prints_what_it_can(checkout):
+    checkout.job("      - run: echo größe\n")
+    plain = checkout.run_here(PYTHONIOENCODING="ascii")
+    assert plain.returncode == 0, plain.stderr
+    assert "gr??e" in plain.stdout
+    machine_readable = checkout.run_here("--json", PYTHONIOENCODING="ascii")
+    texts = [json.loads(line).get("text") for line in machine_readable.stdout.splitlines()]
+    assert "größe" in texts
+
+
+def test_run_as_json_tells_the_whole_place_of_an_annotation(checkout):
+    checkout.job('      - run: echo "::warning file=a.py,line=1,endLine=2,col=3,endColumn=4,title=T::text"\n')
+    ran = checkout.run_here("--json")
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    [annotation] = [event for event in events if event["type"] == "annotation"]
+    place = {key: annotation[key] for key in ("file", "line", "end_line", "column", "end_column", "title")}
+    assert place == {"file": "a.py", "line": 1, "end_line": 2, "column": 3, "end_column": 4, "title": "T"}
+
+
+def test_run_shows_no_heading_for_a_step_that_is_skipped(checkout):
+    checkout.job("      - run: exit 1\n      - run: echo never\n")
+    ran = checkout.run_here()
+    assert ran.returncode == 1
+    assert "● Run echo never" not in ran.stdout
+    assert "- Run echo never: skipped" in ran.stdout
+
+
+def test_run_without_workflows_or_with_an_unknown_event_is_bad_input(checkout):
+    nothing = checkout.run_here()
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert "found no workflow" in nothing.stderr
+    checkout.job("      - run: echo ok\n")
+    unknown = checkout.run_here("pusch")
+    assert unknown.returncode == 2
+    assert "did you mean 'push'?" in unknown.stderr
