@@ -1,9 +1,12 @@
 """A workflow is a stranger's text: what it may cost is bounded, and every bound is a message."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+import terraphim_runner
 from terraphim_runner.expressions import (
     ANYTHING,
     EvaluationError,
@@ -137,3 +140,15 @@ def test_error_of_evaluation_does_not_tell_the_value() -> None:
         with pytest.raises(EvaluationError) as caught:
             value_of(text, scope)
         assert "hunter2" not in caught.value.message
+
+
+def test_patterns_have_no_possessive_group_which_debian_12s_python_matches_wrongly() -> None:
+    # gh-106052, fixed in Python 3.11.5. Possessive sets of characters, such as [^']++, are matched right everywhere.
+    (package,) = terraphim_runner.__path__
+    found = [
+        f"{path.name}:{number}"
+        for path in Path(package).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"(?<!\\)\)[*+?]\+", line)
+    ]
+    assert found == []

@@ -35,7 +35,7 @@ _RUN: Final = rf"[^{WHITESPACE}()\[\],!<>=&|]*+"
 _TOKEN: Final = re.compile(
     rf"[{WHITESPACE}]*+(?:"
     r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*+)"
-    r"|(?P<string>'(?:[^']|'')*+')"
+    r"|(?P<string>'(?:[^']++|'')*'(?!'))"
     rf"|(?P<number>[0-9+-]{_RUN})"
     r"|(?P<symbol>==|!=|<=|>=|&&|\|\||[()\[\],.*!<>])"
     r"|(?P<end>\Z))"

@@ -19,8 +19,12 @@ from terraphim_runner.expressions.values import Array, Object, Value, integer
 from terraphim_runner.model.source import Span
 
 OPENING: Final = "${{"
-_BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*+)\}\}")
-"""An expression and its end; a ``}}`` inside of quoted text is not the end."""
+_BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*)\}\}")
+"""An expression and its end; a ``}}`` inside of quoted text is not the end.
+
+The group is not possessive: before Python 3.11.5 (Debian 12 has 3.11.2) such a group matches wrongly. It need not be:
+its alternatives begin differently and keep what they took, so going back is refused at each of them at once.
+"""
 
 Part = bool | float | str | Expression | None
 
