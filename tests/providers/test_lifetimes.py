@@ -167,6 +167,16 @@ async def test_machine_over_its_disk_limit_sees_an_error_and_lives(images: Image
 
 
 @pytest.mark.vm
+async def test_machine_that_uses_all_its_memory_lives(images: ImageStore, qemu_directory: Path) -> None:
+    # The first copy of an opened template: the one that pays for every page that it touches.
+    settings = QemuSettings(warm_machines=0)
+    async with QemuProvider(settings, images, qemu_directory) as provider, provider.acquire(SPEC) as session:
+        machine = Machine(session, "qemu")
+        await machine.text("python3 -c \"b'x' * (380 << 20)\"")
+        assert await machine.text("echo alive") == "alive"
+
+
+@pytest.mark.vm
 async def test_pool_machines_are_strangers_to_each_other(images: ImageStore, qemu_directory: Path) -> None:
     settings = QemuSettings(warm_machines=2, refill_after_s=0)
     seen: set[str] = set()

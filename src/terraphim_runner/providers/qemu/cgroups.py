@@ -17,6 +17,9 @@ PREFIX: Final = "terraphim-vm-"
 CONTROLLERS: Final = ("memory", "cpu", "pids")
 _OVERHEAD_MIB: Final = 256
 """QEMU itself with its translated code, on top of the guest's memory."""
+_SHARES_OF_MEMORY: Final = 2
+"""A copy's page is charged twice when it is the first to touch one that the template's memory has as a hole: for the
+hole, which the kernel fills even for a private mapping, and for its own copy. What fills holes is shared by all."""
 _EMULATOR_PERCENT: Final = 50
 """Of a host CPU, for QEMU's own threads: disk and channels. The rest of the quota is the vCPUs'."""
 _MAX_THREADS: Final = 128
@@ -139,7 +142,7 @@ def _enable(parent: Path, controller: str) -> str | None:
 
 
 def _limits(controller: str, spec: MachineSpec, *, is_unified: bool) -> list[tuple[str, str]]:
-    memory = str((spec.memory_mib + _OVERHEAD_MIB) << 20)
+    memory = str((_SHARES_OF_MEMORY * spec.memory_mib + _OVERHEAD_MIB) << 20)
     quota = str(max(1000, _PERIOD_US * (spec.cpu_percent * spec.vcpus + _EMULATOR_PERCENT) // 100))
     if controller == "memory":
         return [("memory.max" if is_unified else "memory.limit_in_bytes", memory)]
