@@ -1,4 +1,5 @@
 # The commands of this project. "make demo" and "make test" set up all that they need.
+# What sets up speaks on stderr, so that "make -s bench ARGS=--json" prints one JSON object and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,13 +14,13 @@ help:            ## Show this list
 setup: packages $(STAMP) ## Install what is missing: Debian packages (as root or by sudo) and .venv
 
 packages:
-	@scripts/install-packages packaging/debian-packages.txt
+	@scripts/install-packages packaging/debian-packages.txt >&2
 
 $(STAMP): requirements.lock pyproject.toml scripts/make-venv
-	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements.lock
+	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements.lock >&2
 
 image: setup     ## Build the VM image, unless it is up to date
-	@$(BIN)/terraphim-runner image build
+	@$(BIN)/terraphim-runner image build >&2
 
 demo: image      ## Deliver a signed push of a real repository and run its workflows in microVMs
 	@$(BIN)/python -m demo $(ARGS)
