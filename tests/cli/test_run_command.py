@@ -2,7 +2,9 @@
 
 import json
 import shlex
+import signal
 import subprocess
+from pathlib import Path
 
 
 def test_run_into_a_closed_pipe_ends_quietly(checkout):
@@ -56,3 +58,59 @@ def test_run_without_workflows_or_with_an_unknown_event_is_bad_input(checkout):
     unknown = checkout.run_here("pusch")
     assert unknown.returncode == 2
     assert "did you mean 'push'?" in unknown.stderr
+
+
+def _say_until(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"the command ended before it said {text!r}")
+
+
+def test_run_interrupted_twice_stops_at_once_and_leaves_no_process(checkout, tmp_path):
+    checkout.job(f"""\
+      - run: trap '' INT TERM; echo $$ > {tmp_path}/pid; echo ready; while true; do sleep 0.2; done
+        shell: bash {{0}}
+      - if: always()
+        run: sleep 60
+""")
+    with checkout.start("run", "--vm", "process") as process:
+        _say_until(process, "│   ready")
+        process.send_signal(signal.SIGINT)
+        _say_until(process, "cancelling")
+        process.send_signal(signal.SIGINT)
+        _say_until(process, "stopping")
+        process.communicate(timeout=20)
+        assert process.returncode == 1
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    assert list((tmp_path / "data/sessions").iterdir()) == []
+
+
+def test_run_interrupted_once_lets_always_steps_and_jobs_run(checkout):
+    checkout.workflow(
+        "ci.yml",
+        """
+on: push
+jobs:
+  job:
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo ready; sleep 60
+      - if: cancelled()
+        run: echo "then ${{ job.status }}"
+      - run: echo never
+  after:
+    needs: job
+    if: always()
+    runs-on: ubuntu-latest
+    steps: [{run: "echo after ${{ needs.job.result }}"}]
+""",
+    )
+    with checkout.start("run", "--vm", "process") as process:
+        _say_until(process, "│   ready")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+        assert process.returncode == 1
+    assert "│   then cancelled" in said
+    assert "│   after cancelled" in said
+    assert "│   never" not in said

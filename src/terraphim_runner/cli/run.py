@@ -238,9 +238,11 @@ async def _execute(execution: LocalRun, console: Console) -> Conclusion:
                 if everything.cancel_called:
                     return
                 if execution.cancelled:
+                    console.emit("stopping", {}, "stopping at once")
                     everything.cancel()
-                console.emit("cancelling", {}, "cancelling; once more to stop at once")
-                execution.cancel()
+                else:
+                    console.emit("cancelling", {}, "cancelling; once more to stop at once")
+                    execution.cancel()
 
     async def execute() -> Conclusion:
         with everything:
