@@ -114,3 +114,15 @@ jobs:
     assert "│   then cancelled" in said
     assert "│   after cancelled" in said
     assert "│   never" not in said
+
+
+def test_run_tells_an_empty_matrix_from_one_without_wanted_legs(checkout):
+    checkout.job(
+        "      - run: echo never\n",
+        "excluded.yml",
+        more="    strategy: {matrix: {a: [1], exclude: [{a: 1}]}}\n",
+    )
+    assert "its matrix excludes everything" in checkout.run_here("--workflow", "excluded.yml").stdout
+    checkout.job("      - run: echo never\n", "unwanted.yml", more="    strategy: {matrix: {a: [1]}}\n")
+    ran = checkout.run_here("--workflow", "unwanted.yml", "--matrix", "a:2")
+    assert "its matrix has no leg that is wanted" in ran.stdout

@@ -456,3 +456,13 @@ async def test_environment_of_the_request_is_below_every_env_and_in_the_context(
         '- run: echo "$A ${{ env.A }} $B ${{ env.B }}"', job="env: {B: job}", environment={"A": "given", "B": "given"}
     )
     assert ran.text == "given given job job"
+
+
+async def test_step_with_an_empty_name_is_called_by_what_it_runs(run):
+    ran = await run("- name: ''\n  run: '   echo one'\n- name: \"  two \\n three\"\n  run: echo two")
+    assert [name for _, name in ran.recorder.started] == ["Run echo one", "two "]
+
+
+async def test_a_command_too_long_to_start_is_told_for_the_shell_that_was_wanted(run):
+    ran = await run('- run: printf "BIG=%0200000d" 1 >> "$GITHUB_ENV"\n- id: next\n  run: echo never')
+    assert "'bash'" in ran.step("next").error

@@ -67,9 +67,8 @@ async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -
     try:
         ended = await _run(frame, command, output, interrupt)
     except CommandStartError as error:
-        if shell is not DEFAULT:
-            raise StepFailure(str(error)) from None
-        ended = await _run_without_bash(frame, command, path, output, interrupt)
+        without_bash = replace(command, argv=WITHOUT_BASH.argv(path)) if shell is DEFAULT else None
+        ended = await _run_instead(frame, without_bash, output, interrupt, error)
     outputs, summary = await _apply(frame, script.number, files, output.result)
     errors = output.result.errors
     if interrupt.requested:
@@ -147,16 +146,24 @@ async def _run(frame: JobFrame, command: Command, output: OutputProcessor, inter
     return ended
 
 
-async def _run_without_bash(
-    frame: JobFrame, command: Command, path: str, output: OutputProcessor, interrupt: Cancellation
+async def _run_instead(
+    frame: JobFrame,
+    command: Command | None,
+    output: OutputProcessor,
+    interrupt: Cancellation,
+    reason: CommandStartError,
 ) -> Exit:
-    """Run the script by ``sh``, as GitHub does where the workflow names no shell and the machine has no bash."""
-    try:
-        ended = await _run(frame, replace(command, argv=WITHOUT_BASH.argv(path)), output, interrupt)
-    except CommandStartError as error:
-        # No bash, or another reason that holds for every shell, such as the working directory.
-        raise StepFailure(str(error)) from None
-    return ended
+    """Run the script by ``sh``, as GitHub does where the workflow names no shell and the machine has no bash.
+
+    Raises ``StepFailure`` with the first command's reason when ``sh`` does not start either, or must not be tried.
+    """
+    if command is not None:
+        try:
+            return await _run(frame, command, output, interrupt)
+        except CommandStartError:
+            # The reason holds for every shell: no such directory, too long an environment.
+            raise StepFailure(str(reason)) from None
+    raise StepFailure(str(reason))
 
 
 async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> Exit:

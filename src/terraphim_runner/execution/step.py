@@ -131,7 +131,8 @@ def _made_up_name(step: Step) -> str:
 
 async def _display_name(frame: JobFrame, place: _Place) -> str:
     step = place.step
-    template = step.name or (step.run if isinstance(step, RunStep) else None)
+    name = step.name if step.name is not None and step.name.source else None
+    template = name or (step.run if isinstance(step, RunStep) else None)
     if template is None:
         return f"Run {step.uses}" if isinstance(step, UsesStep) else "Run"
     scope = _scope(frame, place, None)
@@ -140,8 +141,8 @@ async def _display_name(frame: JobFrame, place: _Place) -> str:
     except (EvaluationError, KeyError):
         # A name that needs what is not there yet, such as hashFiles(), is shown as it is written.
         text = template.source
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    return first if step.name is not None else f"Run {first}"
+    first = next(iter(text.lstrip().splitlines()), "")
+    return first if name is not None else f"Run {first}"
 
 
 def _scope(frame: JobFrame, place: _Place, hash_files: Function | None) -> Scope:

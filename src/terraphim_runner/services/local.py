@@ -144,7 +144,8 @@ class LocalRun:
                 self._jobs[job] = _Job(legs=wanted, skipped=not wanted)
                 self._legs |= {leg.planned.key: leg for leg in wanted}
                 if not wanted:
-                    await self._observer.job_skipped(job, self._title(job), "its matrix has no leg that is wanted")
+                    reason = "its matrix has no leg that is wanted" if legs else "its matrix excludes everything"
+                    await self._observer.job_skipped(job, self._title(job), reason)
             case Skip(job=job, reason=reason):
                 self._jobs[job] = _Job(skipped=True)
                 await self._observer.job_skipped(job, self._title(job), reason)

@@ -46,7 +46,7 @@ async def check_out(frame: JobFrame, number: int, inputs: Mapping[str, str]) -> 
             sha, ref = checkout.sha, checkout.ref
     except CheckoutError as error:
         raise StepFailure(str(error)) from None
-    await frame.say(number, LogKind.OUTPUT, f"{wanted} at {sha} is in {destination}")
+    await frame.say(number, LogKind.OUTPUT, f"{wanted} at {sha or 'no commit'} is in {destination}")
     return Outcome(conclusion=Conclusion.SUCCESS, outputs={"ref": ref, "commit": sha})
 
 
