@@ -7,11 +7,9 @@ import subprocess
 from pathlib import Path
 
 
-def test_run_into_a_closed_pipe_ends_quietly(checkout):
-    checkout.job("      - run: seq 2000\n")
-    line = shlex.join(checkout.command("run", "--vm", "process"))
-    ran = subprocess.run(
-        ["bash", "-c", f"{line} | head -n 1; exit ${{PIPESTATUS[0]}}"],
+def _into_head(checkout, *arguments):
+    return subprocess.run(
+        ["bash", "-c", f"{shlex.join(checkout.command(*arguments))} | head -n 1; exit ${{PIPESTATUS[0]}}"],
         cwd=checkout.path,
         env=checkout.environment,
         capture_output=True,
@@ -19,8 +17,20 @@ def test_run_into_a_closed_pipe_ends_quietly(checkout):
         encoding="utf-8",
         check=False,
     )
+
+
+def test_run_into_a_closed_pipe_ends_quietly(checkout):
+    checkout.job("      - run: seq 2000\n")
+    ran = _into_head(checkout, "run", "--vm", "process")
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "started" in ran.stdout
+
+
+def test_eval_batch_into_a_closed_pipe_ends_quietly(checkout):
+    (checkout.path / "batch.jsonl").write_text('{"expr": "1"}\n' * 20_000)
+    ran = _into_head(checkout, "eval", "--batch", "batch.jsonl")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert json.loads(ran.stdout) == {"result": 1, "kind": "number"}
 
 
 def test_run_on_a_terminal_without_unicode_prints_what_it_can(checkout):

@@ -466,3 +466,11 @@ async def test_step_with_an_empty_name_is_called_by_what_it_runs(run):
 async def test_a_command_too_long_to_start_is_told_for_the_shell_that_was_wanted(run):
     ran = await run('- run: printf "BIG=%0200000d" 1 >> "$GITHUB_ENV"\n- id: next\n  run: echo never')
     assert "'bash'" in ran.step("next").error
+
+
+async def test_github_token_is_the_secret_and_no_variable(run):
+    ran = await run(
+        '- run: echo "${{ github.token == secrets.GITHUB_TOKEN }} ${{ github.token }} $(env | grep -c TOKEN)"',
+        secrets={"GITHUB_TOKEN": "ghs_0123456789"},
+    )
+    assert ran.text == "true *** 0"

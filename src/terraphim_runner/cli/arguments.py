@@ -54,9 +54,13 @@ def read_pairs_file(path: Path) -> dict[str, str]:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_FILE_BYTES).decode()
+            content = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"could not read {str(path)!r}: {error.strerror}") from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise UsageError(f"found more than {_MAX_FILE_BYTES} bytes in {str(path)!r}, expected lines NAME=VALUE")
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"found bytes that are not UTF-8 in {str(path)!r}") from None
     found: dict[str, str] = {}

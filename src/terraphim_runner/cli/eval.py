@@ -5,6 +5,7 @@ The status functions follow ``job.status`` of the context, and are those of a jo
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -126,6 +127,10 @@ def _run_batch(path: Path) -> None:
             return
         with path.open("rb") as lines:
             _answer(lines)
+    except BrokenPipeError:
+        # The reader has seen enough (| head), and nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     except OSError as error:
         raise UsageError(f"cannot read the batch {str(path)!r}: {error.strerror}") from None
 

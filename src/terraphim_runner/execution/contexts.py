@@ -39,6 +39,10 @@ class JobContexts:
             "event_path": layout.event_file,
             "action_status": "success",
         }
+        # Only here, where everything is masked: the run-wide context is stored and shown.
+        token = next((secret for name, secret in request.secrets.items() if name.upper() == "GITHUB_TOKEN"), None)
+        if token is not None:
+            self._github.setdefault("token", token.reveal())
         self._runner: dict[str, Any] = {
             "name": request.runner_name,
             "os": "Linux",
