@@ -474,3 +474,20 @@ async def test_github_token_is_the_secret_and_no_variable(run):
         secrets={"GITHUB_TOKEN": "ghs_0123456789"},
     )
     assert ran.text == "true *** 0"
+
+
+async def test_a_limit_or_leave_that_evaluates_to_nothing_is_told_in_the_languages_words(run):
+    ran = await run("""
+- id: limit
+  timeout-minutes: ${{ github.nothing }}
+  run: echo never
+- id: leave
+  if: always()
+  continue-on-error: ${{ github.nothing }}
+  run: exit 1
+""")
+    assert "kind null" in ran.step("limit").error
+    assert ran.step("leave").conclusion is FAILURE
+    errors = " ".join(line.text for line in ran.recorder.lines if line.kind is LogKind.ERROR)
+    assert "continue-on-error is a value of kind null" in errors
+    assert "None" not in errors

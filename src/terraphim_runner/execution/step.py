@@ -20,7 +20,7 @@ from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.run_step import Script, run_script
 from terraphim_runner.execution.watched import watched
-from terraphim_runner.expressions import EvaluationError, Scope, Template, evaluate, is_truthy, render, resolve
+from terraphim_runner.expressions import EvaluationError, Scope, Template, evaluate, is_truthy, kind, render, resolve
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import LogKind, StepResult
 from terraphim_runner.model.states import Conclusion
@@ -173,7 +173,7 @@ async def _timeout_minutes(frame: JobFrame, place: _Place) -> float:
         return _DEFAULT_TIMEOUT_MINUTES
     value = await with_digests(frame, lambda hash_files: resolve(template, _scope(frame, place, hash_files)))
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise StepFailure(f"found timeout-minutes {value!r}, expected a number")
+        raise StepFailure(f"timeout-minutes is a value of kind {kind(value)}, expected a number")
     # As with actions/runner, zero and less means no limit of the step's own.
     return float(value) if value > 0 else _DEFAULT_TIMEOUT_MINUTES
 
@@ -188,7 +188,9 @@ async def _continues(frame: JobFrame, place: _Place) -> bool:
         await frame.say(place.number, LogKind.ERROR, f"continue-on-error cannot be evaluated: {error}")
         return False
     if not isinstance(value, bool):
-        await frame.say(place.number, LogKind.ERROR, f"found continue-on-error {value!r}, expected true or false")
+        await frame.say(
+            place.number, LogKind.ERROR, f"continue-on-error is a value of kind {kind(value)}, expected true or false"
+        )
         return False
     return value
 
