@@ -53,6 +53,21 @@ async def open_or_build(host: Host, recipe: Recipe) -> Template:
     raise AssertionError("boot_attempts is at least 1")
 
 
+async def discard(host: Host, damaged: Template) -> None:
+    """Remove the files of a template whose copies do not work, unless another process has replaced them already."""
+    async with _lock(host.directory, damaged.recipe):
+        await anyio.to_thread.run_sync(_remove_if_same, host.directory / template.TEMPLATES / damaged.key, damaged)
+
+
+def _remove_if_same(path: Path, damaged: Template) -> None:
+    try:
+        is_same = os.path.samestat(os.stat(path / template.STATE), os.fstat(damaged.state))
+    except FileNotFoundError:
+        is_same = True
+    if is_same:
+        claims.remove_tree(path)
+
+
 async def _build(host: Host, recipe: Recipe) -> Template:
     name = SessionId(f"template-{uuid4().hex[:12]}")
     claim = claims.claim(host.directory / BUILDING / name)
@@ -74,7 +89,7 @@ async def _build(host: Host, recipe: Recipe) -> Template:
             await anyio.to_thread.run_sync(_store_memory, ram, path / template.RAM)
         finally:
             os.close(ram)
-        template.write_manifest(path, recipe)
+        await anyio.to_thread.run_sync(template.complete, path, recipe)
         opened = await anyio.to_thread.run_sync(template.load_from, path, recipe)
         try:
             await _prove(host, opened)
@@ -113,6 +128,8 @@ async def _prove(host: Host, opened: Template) -> None:
 def _adopt(host: Host, recipe: Recipe, built: Path) -> None:
     target = host.directory / template.TEMPLATES / recipe.key
     target.parent.mkdir(parents=True, exist_ok=True)
+    # What stands there is no template that can be opened, or this one would not have been made.
+    claims.remove_tree(target)
     built.rename(target)
     for path in template.predecessors(host.directory, recipe):
         claims.remove_tree(path)

@@ -46,6 +46,8 @@ class QemuProvider:
         self._directory = directory
         self._slots = anyio.Semaphore(settings.max_machines)
         self._templates: dict[str, Template] = {}
+        self._retired: list[Template] = []
+        self._proven: set[str] = set()
         self._unsnapshotable: dict[str, SnapshotError] = {}
         self._opening = anyio.Lock()
         self._accelerators: dict[str, arguments.Accelerator] = {}
@@ -93,9 +95,10 @@ class QemuProvider:
         with anyio.CancelScope(shield=True):
             if pool is not None:
                 await pool.close()
-        for opened in self._templates.values():
+        for opened in (*self._templates.values(), *self._retired):
             opened.close()
         self._templates.clear()
+        self._retired.clear()
 
     async def prepare(self, spec: MachineSpec) -> None:
         opened = await self._template(await self._recipe(spec))
@@ -160,7 +163,30 @@ class QemuProvider:
 
     async def _copy(self, opened: Template, spec: MachineSpec, stack: AsyncExitStack) -> Machine:
         await self._take_slot(stack)
-        return await stack.enter_async_context(clone(self._entered(), _new_id(), opened, spec))
+        return await self._clone(opened, spec, stack)
+
+    async def _clone(self, opened: Template, spec: MachineSpec, stack: AsyncExitStack) -> Machine:
+        """Copy a template; one from the disk whose first copy fails is taken for damaged, and made anew."""
+        opened = self._templates.get(opened.key, opened)
+        try:
+            machine = await stack.enter_async_context(clone(self._entered(), _new_id(), opened, spec))
+        except InfrastructureError as error:
+            if opened.key in self._proven:
+                raise
+            _log.warning("a template is made anew: its first copy failed", error=str(error))
+            opened = await self._replaced(opened)
+            machine = await stack.enter_async_context(clone(self._entered(), _new_id(), opened, spec))
+        self._proven.add(opened.key)
+        return machine
+
+    async def _replaced(self, damaged: Template) -> Template:
+        async with self._opening:
+            if self._templates.get(damaged.key) is damaged:
+                del self._templates[damaged.key]
+                # Others may be at copying it; its descriptors are closed in the end.
+                self._retired.append(damaged)
+                await builder.discard(self._entered(), damaged)
+        return await self._template(damaged.recipe)
 
     async def _boot(self, recipe: Recipe, stack: AsyncExitStack) -> Machine:
         await self._take_slot(stack)
@@ -203,14 +229,13 @@ class QemuProvider:
 
     async def _warm(self, opened: Template, spec: MachineSpec) -> Made[Machine] | None:
         """Make a machine that has run a command and is paused; None when there is no room for one."""
-        host = self._entered()
         try:
             self._slots.acquire_nowait()
         except anyio.WouldBlock:
             return None
         async with AsyncExitStack() as stack:
             stack.callback(self._slots.release)
-            machine = await stack.enter_async_context(clone(host, _new_id(), opened, spec))
+            machine = await self._clone(opened, spec, stack)
             await exercise(machine.session(""))
             await machine.qmp.execute("stop", timeout_s=_PAUSE_TIMEOUT_S)
             return machine, stack.pop_all()

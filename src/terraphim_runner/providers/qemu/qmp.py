@@ -6,7 +6,7 @@ file descriptors beside them.
 
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -54,7 +54,7 @@ class Qmp:
             self._next_id += 1
         results: list[Any] = []
         with self._deadline(commands[0][0], timeout_s):
-            await self._stream.send(b"\n".join(lines) + b"\n")
+            await self._told(self._stream.send(b"\n".join(lines) + b"\n"))
             for number, (command, _) in enumerate(commands, first):
                 reply = await self._read(lambda message, number=number: message.get("id") == number)
                 if "error" in reply:
@@ -68,7 +68,7 @@ class Qmp:
         self._next_id += 1
         line = json.dumps({"execute": "getfd", "arguments": {"fdname": name}, "id": number}).encode()
         with self._deadline("getfd", timeout_s):
-            await self._stream.send_fds(line + b"\n", [fd])
+            await self._told(self._stream.send_fds(line + b"\n", [fd]))
             reply = await self._read(lambda message: message.get("id") == number)
         if "error" in reply:
             raise self._trouble("getfd", str(reply["error"].get("desc"))[:500])
@@ -88,6 +88,12 @@ class Qmp:
         """Hang up. Repeatable."""
         with anyio.CancelScope(shield=True):
             await self._stream.aclose()
+
+    async def _told(self, sending: Awaitable[None]) -> None:
+        try:
+            await sending
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
+            raise self._trouble("send", "QEMU ended") from error
 
     async def _next_event(self, name: str) -> dict[str, Any]:
         for index, event in enumerate(self._events):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from terraphim_runner.guest.bundle import agent_bytes
+from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.ports import MachineSpec
 from terraphim_runner.providers.image.store import Image
 from terraphim_runner.providers.qemu import arguments, memory
@@ -23,7 +24,11 @@ RAM: Final = "ram"
 STATE: Final = "state"
 DISK: Final = "disk.qcow2"
 MANIFEST: Final = "template.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+
+
+class DamagedError(Exception):
+    """The files of a template are not what was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +83,14 @@ def load(directory: Path, recipe: Recipe) -> Template | None:
     """Open the template for a recipe, or return None when there is none. Blocks while its memory is copied."""
     try:
         return load_from(directory / TEMPLATES / recipe.key, recipe)
-    except FileNotFoundError:
-        # Never made, or a successor is removing it.
+    except (FileNotFoundError, DamagedError):
+        # Never made, damaged, or a successor is removing it.
         return None
 
 
 def load_from(path: Path, recipe: Recipe) -> Template:
-    """Open the template in a directory. Raises ``FileNotFoundError``."""
-    os.stat(path / MANIFEST)
+    """Open the template in a directory. Raises ``FileNotFoundError`` or ``DamagedError``."""
+    _check(path)
     opened: list[int] = []
     try:
         for file in (path / STATE, recipe.image.rootfs, path / DISK):
@@ -109,16 +114,42 @@ def load_from(path: Path, recipe: Recipe) -> Template:
     )
 
 
-def write_manifest(path: Path, recipe: Recipe) -> None:
-    """Mark a directory as a complete template, readable by people too."""
+def _check(path: Path) -> None:
+    try:
+        sizes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["sizes_bytes"]
+    except (ValueError, KeyError, TypeError):
+        raise DamagedError(f"{str(path / MANIFEST)!r} cannot be read") from None
+    if sizes != _sizes_bytes(path):
+        raise DamagedError(f"the files in {str(path)!r} have other sizes than when they were written")
+
+
+def _sizes_bytes(path: Path) -> dict[str, int]:
+    return {name: (path / name).stat().st_size for name in (RAM, STATE, DISK)}
+
+
+def complete(path: Path, recipe: Recipe) -> None:
+    """Mark a directory as a complete template, readable by people too; all of it is on the disk afterwards.
+
+    A power failure must not leave a template of which some memory reads as zeros. Raises ``InfrastructureError``.
+    """
     fields = {
         "format": _FORMAT,
         "name": recipe.name,
         "image": recipe.image.digest,
         "qemu": recipe.version,
         "tsc_khz": recipe.tsc_khz,
+        "sizes_bytes": _sizes_bytes(path),
     }
-    (path / MANIFEST).write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    try:
+        (path / MANIFEST).write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+        for name in (RAM, STATE, DISK, MANIFEST):
+            fd = _open(path / name)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    except OSError as error:
+        raise InfrastructureError(doing=f"write a template to {str(path)!r}", reason=error.strerror or "") from error
 
 
 def predecessors(directory: Path, recipe: Recipe) -> list[Path]:
