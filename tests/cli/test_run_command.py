@@ -136,3 +136,17 @@ def test_run_tells_an_empty_matrix_from_one_without_wanted_legs(checkout):
     checkout.job("      - run: echo never\n", "unwanted.yml", more="    strategy: {matrix: {a: [1]}}\n")
     ran = checkout.run_here("--workflow", "unwanted.yml", "--matrix", "a:2")
     assert "its matrix has no leg that is wanted" in ran.stdout
+
+
+def test_run_after_a_killed_one_clears_what_that_left_behind(checkout, tmp_path):
+    checkout.job("      - run: echo ready; sleep 60\n", "long.yml")
+    checkout.job("      - run: echo short\n", "short.yml")
+    sessions = tmp_path / "data/sessions"
+    with checkout.start("run", "--vm", "process", "--workflow", "long.yml") as process:
+        _say_until(process, "│   ready")
+        assert checkout.run_here("--workflow", "short.yml").returncode == 0
+        assert len([item for item in sessions.iterdir() if item.is_dir()]) == 1, "a live run's session was swept"
+        process.kill()
+        process.communicate(timeout=20)
+    assert checkout.run_here("--workflow", "short.yml").returncode == 0
+    assert list(sessions.iterdir()) == []

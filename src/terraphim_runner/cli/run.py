@@ -155,6 +155,8 @@ async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -
     provider = open_provider(choices.vm, data_directory(os.environ))
     conclusions: list[Conclusion] = []
     async with provider:
+        # What an earlier run left behind that could not clean up; other runs' machines are locked and stay.
+        await provider.sweep()
         for number, workflow in enumerate(workflows, start=1):
             conclusion = await _run_one(_only(workflow, choices.job), number, event, choices, provider)
             conclusions.append(conclusion)
