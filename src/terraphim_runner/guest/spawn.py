@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 
 from terraphim_runner.guest.accounts import Account, acting_as
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What the agent ignores, or was started with, must not be ignored by the programs that it starts.
-_SIGNALS_TO_RESET = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+
+
+@cache
+def _ignored() -> list[int]:
+    """What the agent ignores, or was started with, must not be ignored by the programs that it starts.
+
+    Resetting every signal instead would cost a system call each.
+    """
+    return [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
 
 
 class StartError(Exception):
@@ -72,7 +80,7 @@ def _spawn(argv: list[str], env: dict[str, str], stdio: tuple[int, int, int]) ->
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(stdio)]
     try:
         return os.posix_spawn(
-            program, argv, env, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_SIGNALS_TO_RESET
+            program, argv, env, file_actions=actions, setsid=True, setsigmask=[], setsigdef=_ignored()
         )
     except OSError as error:
         raise StartError(f"the program {argv[0]!r} cannot be started: {error.strerror}") from error
