@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from contract_machine import SPEC, Machine, leftovers
 
+from terraphim_runner.data_directory import image_directory
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.ports import Provider
 from terraphim_runner.providers.image.store import ImageStore
@@ -23,7 +24,7 @@ from terraphim_runner.providers.process.provider import ProcessProvider
 from terraphim_runner.providers.qemu.provider import QemuProvider
 from terraphim_runner.providers.qemu.settings import QemuSettings
 
-IMAGES = Path(os.environ.get("TERRAPHIM_TEST_IMAGES", Path.home() / ".local/share/terraphim-runner/images"))
+IMAGES = image_directory(os.environ)
 
 
 @pytest.fixture(scope="session")

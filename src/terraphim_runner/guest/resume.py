@@ -22,6 +22,8 @@ def resume(duties: Resume) -> None:
     time.clock_settime_ns(time.CLOCK_REALTIME, duties.time_ns)
     _write("/proc/sys/kernel/hostname", duties.hostname)
     _write("/etc/hostname", f"{duties.hostname}\n")
+    # Without its own name there, every sudo complains and looks for a name server that does not exist.
+    _write("/etc/hosts", f"127.0.0.1\tlocalhost\n127.0.1.1\t{duties.hostname}\n")
     _write("/etc/machine-id", f"{duties.machine_id}\n")
 
 

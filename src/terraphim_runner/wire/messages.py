@@ -175,7 +175,9 @@ def _join(fields: list[str]) -> bytes:
     for field in fields:
         raw = field.encode("utf-8", "surrogateescape")
         if b"\0" in raw:
-            raise ValueError(f"found a NUL character in {field[:80]!r}: neither a path nor a variable can hold one")
+            # The name alone: the value of a variable may be a secret.
+            name = field.partition("=")[0][:80]
+            raise ValueError(f"found a NUL character in {name!r}: neither a path nor a variable can hold one")
         parts.append(_LENGTH.pack(len(raw)))
         parts.append(raw)
     return b"".join(parts)
