@@ -121,3 +121,10 @@ def test_log_of_any_text_is_read_whatever_stands_between(
     found = _texts(store)
     assert found[0] == "first"
     assert found[len(found) - len(texts) :] == texts
+
+
+def test_log_leaves_room_on_the_disk_for_the_verdict(tmp_path: Path) -> None:
+    writer = LogStore(tmp_path, limit_bytes=1_000, reserved_bytes=1 << 60).writer(RUN, JOB)
+    with pytest.raises(OSError, match="No space left"):
+        writer.append([_line("one")])
+    writer.close()

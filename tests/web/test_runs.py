@@ -1,5 +1,7 @@
 import sqlite3
 import stat
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +263,13 @@ async def test_advance_called_by_many_at_once_starts_every_job_once(client: Any,
         ).fetchall()
     connection.close()
     assert len(ids) == 21
+
+
+async def test_delivery_that_cannot_be_stored_is_answered_with_503(
+    client: Any, repository: Any, payload_of: Callable[..., Any]
+) -> None:
+    with closing(sqlite3.connect(client.settings.terraphim_data_dir / "terraphim.sqlite")) as database:
+        database.execute("ALTER TABLE deliveries RENAME TO elsewhere")
+    answer = await client.deliver("push", payload_of(repository, repository.commit({"a": "b"})))
+    assert answer.status_code == 503
+    assert answer.json()["message"] == "the delivery could not be stored; deliver it again when the server is well"

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from terraphim_runner.github.webhooks import PayloadError
 from terraphim_runner.github.webhooks.decoding import Ignored
@@ -76,9 +77,19 @@ class Intake:
     async def accept(self, delivery: Delivery, *, ignored: Ignored | None) -> bool:
         """Store a delivery; when it is new and means something, have it taken in. Return whether it was new.
 
-        It is stored when this returns. The same delivery id never gives runs twice.
+        It is stored when this returns. The same delivery id never gives runs twice. Raises ``InfrastructureError``
+        when it cannot be stored.
         """
-        if not await self._database.write(deliveries.insert, delivery):
+        try:
+            is_new = await self._database.write(deliveries.insert, delivery)
+        except SQLAlchemyError as error:
+            raise InfrastructureError(
+                doing="store the delivery",
+                reason=str(error.__cause__ or type(error).__name__),
+                fix="make room on the disk of the database, and see that it can be reached and written",
+                retryable=True,
+            ) from error
+        if not is_new:
             return False
         if ignored is not None:
             await self._settle(delivery.id, DeliveryState.IGNORED, ignored.reason)

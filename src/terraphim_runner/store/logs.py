@@ -5,6 +5,7 @@ so and the rest is dropped. After a crash the last line may be cut off: a writer
 over what is not a whole line.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,11 @@ from terraphim_runner.model.job import LogKind, LogLine
 
 MAX_LINE_BYTES: Final = 2 * 1024 * 1024
 """Longer lines in a file were not written by us; they are passed over in pieces."""
+
+RESERVED_BYTES: Final = 16 * 1024 * 1024
+"""What logs leave free on their disk, so that verdicts can still be stored there."""
+
+_CHECK_EVERY_BYTES: Final = 1024 * 1024
 
 _PREFIX: Final = {
     LogKind.COMMAND: "##[command]",
@@ -41,9 +47,10 @@ class LogSlice:
 class LogStore:
     """The folder of all logs: ``<root>/<run>/<job>.jsonl``."""
 
-    def __init__(self, root: Path, *, limit_bytes: int) -> None:
+    def __init__(self, root: Path, *, limit_bytes: int, reserved_bytes: int = RESERVED_BYTES) -> None:
         self._root = root
         self._limit_bytes = limit_bytes
+        self._reserved_bytes = reserved_bytes
 
     def path(self, run_id: RunId, job_id: JobId) -> Path:
         # Both are numbers, checked again here because they name a file.
@@ -51,7 +58,8 @@ class LogStore:
 
     def writer(self, run_id: RunId, job_id: JobId) -> "LogWriter":
         """Open a log to be appended to."""
-        return LogWriter(self.path(run_id, job_id), limit_bytes=self._limit_bytes)
+        path = self.path(run_id, job_id)
+        return LogWriter(path, limit_bytes=self._limit_bytes, reserved_bytes=self._reserved_bytes)
 
     def read(self, run_id: RunId, job_id: JobId, *, after: int = 0, max_bytes: int) -> LogSlice:
         """Return whole lines from an offset on, as many as fit into ``max_bytes``.
@@ -75,7 +83,9 @@ class LogStore:
 class LogWriter:
     """Appends lines to one log. Not to be shared by threads; ``close`` it."""
 
-    def __init__(self, path: Path, *, limit_bytes: int) -> None:
+    def __init__(self, path: Path, *, limit_bytes: int, reserved_bytes: int) -> None:
+        self._reserved_bytes = reserved_bytes
+        self._unchecked_bytes = _CHECK_EVERY_BYTES
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "ab")
@@ -87,7 +97,9 @@ class LogWriter:
             self._file.flush()
 
     def append(self, lines: Sequence[LogLine]) -> None:
-        """Append lines, so that readers see them when this returns. Raises ``OSError`` when the disk is full."""
+        """Append lines, so that readers see them when this returns. Raises ``OSError`` when the disk is nearly full."""
+        self._check_disk()
+        before = self._size
         for line in lines:
             if self._full:
                 break
@@ -97,7 +109,16 @@ class LogWriter:
                 text = f"the log is cut here: it reached its limit of {self._limit_bytes} bytes"
                 data = _encode(LogLine(at=line.at, step=line.step, text=text, kind=LogKind.NOTICE))
             self._size += self._file.write(data)
+        self._unchecked_bytes += self._size - before
         self._file.flush()
+
+    def _check_disk(self) -> None:
+        if self._unchecked_bytes < _CHECK_EVERY_BYTES:
+            return
+        self._unchecked_bytes = 0
+        disk = os.fstatvfs(self._file.fileno())
+        if disk.f_bavail * disk.f_frsize < self._reserved_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         self._file.close()

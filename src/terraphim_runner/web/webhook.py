@@ -20,6 +20,7 @@ from terraphim_runner.github.webhooks import (
     decode,
     verify,
 )
+from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.model.ids import DeliveryId
 from terraphim_runner.ports import Clock
@@ -78,7 +79,12 @@ async def _receive(
         decoded = decode(delivery) if len(body) <= _IN_LOOP_BYTES else await anyio.to_thread.run_sync(decode, delivery)
     except PayloadError as error:
         return _refuse(400, str(error))
-    is_new = await intake.accept(delivery, ignored=decoded if isinstance(decoded, Ignored) else None)
+    try:
+        is_new = await intake.accept(delivery, ignored=decoded if isinstance(decoded, Ignored) else None)
+    except InfrastructureError as error:
+        # What the database said stays here; GitHub shows the answer, and its sender can deliver again.
+        log.error("delivery %s was refused: %s", delivery_id, error)  # noqa: TRY400 - the message is all there is to know
+        return _refuse(503, "the delivery could not be stored; deliver it again when the server is well")
     return JSONResponse(_reply(delivery, decoded, is_new=is_new))
 
 
