@@ -14,6 +14,7 @@ from terraphim_runner.providers import claims
 from terraphim_runner.providers.qemu import arguments, disk, memory
 from terraphim_runner.providers.qemu.cgroups import find_cgroups
 from terraphim_runner.providers.qemu.host import tsc_khz
+from terraphim_runner.providers.qemu.machine import destroy_left_over
 from terraphim_runner.providers.qemu.walls import find_walls
 
 MEMORY = "cgroup {root}/memory cgroup rw,relatime,memory 0 0\n"
@@ -85,11 +86,21 @@ def test_cgroups_version_1_are_made_below_our_own(tmp_path: Path) -> None:
     assert found.parents == {"memory": tmp_path / "memory/ours"}
     assert found.missing == {"cpu": "the controller is not mounted", "pids": "the controller is not mounted"}
     group = found.create("vm-1", SPEC)
-    assert (tmp_path / "memory/ours/terraphim-vm-vm-1/memory.limit_in_bytes").read_text() == str((512 + 256) << 20)
+    assert (tmp_path / "memory/ours/terraphim-vm-vm-1/memory.limit_in_bytes").read_text() == str((2 * 512 + 256) << 20)
     (tmp_path / "memory/ours/terraphim-vm-vm-1/memory.limit_in_bytes").unlink()
     group.remove()
     group.remove()
     assert not list((tmp_path / "memory/ours").iterdir())
+
+
+def test_machine_left_over_takes_its_control_groups_along_wherever_they_are(tmp_path: Path) -> None:
+    machine, group, other = tmp_path / "vm-1", tmp_path / "theirs/terraphim-vm-vm-1", tmp_path / "other"
+    for directory in (machine, group, other):
+        directory.mkdir(parents=True)
+    (machine / "groups").write_text(f"{group}\n{other}\n")
+    destroy_left_over(machine)
+    assert not group.exists()
+    assert other.exists()
 
 
 def test_cgroups_version_2_need_the_controllers_for_our_children(tmp_path: Path) -> None:
@@ -101,7 +112,7 @@ def test_cgroups_version_2_need_the_controllers_for_our_children(tmp_path: Path)
     assert found.missing == {}
     found.create("vm-1", SPEC)
     limits = {path.name: path.read_text() for path in (own / "terraphim-vm-vm-1").iterdir()}
-    assert limits == {"memory.max": str((512 + 256) << 20), "cpu.max": "150000 100000", "pids.max": "128"}
+    assert limits == {"memory.max": str((2 * 512 + 256) << 20), "cpu.max": "150000 100000", "pids.max": "128"}
 
 
 def test_cgroups_none_mounted_are_all_missing() -> None:

@@ -37,7 +37,7 @@ class Cgroups:
 
     def create(self, name: str, spec: MachineSpec) -> "Group":
         """Make the groups of one machine with its limits set."""
-        group = Group(paths=tuple(sorted({parent / f"{PREFIX}{name}" for parent in self.parents.values()})))
+        group = self.named(name)
         try:
             for path in group.paths:
                 path.mkdir(exist_ok=True)
@@ -51,8 +51,8 @@ class Cgroups:
             ) from error
         return group
 
-    def left_over(self, name: str) -> "Group":
-        """Return the groups that a machine of that name had."""
+    def named(self, name: str) -> "Group":
+        """Return the groups that ``create`` makes for a machine of that name."""
         return Group(paths=tuple(sorted({parent / f"{PREFIX}{name}" for parent in self.parents.values()})))
 
 

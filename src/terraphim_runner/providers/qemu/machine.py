@@ -22,13 +22,14 @@ from terraphim_runner.providers.channel import Channel
 from terraphim_runner.providers.channel_session import ChannelSession
 from terraphim_runner.providers.child import Child
 from terraphim_runner.providers.qemu import arguments, walls
-from terraphim_runner.providers.qemu.cgroups import Group
+from terraphim_runner.providers.qemu.cgroups import PREFIX, Group
 from terraphim_runner.providers.qemu.qmp import Qmp
 from terraphim_runner.providers.qemu.settings import QemuSettings
 
 HOME: Final = "/home/runner"
 VMS: Final = "vms"
 PID_FILE: Final = "pid"
+GROUPS_FILE: Final = "groups"
 _KILL_TIMEOUT_S: Final = 5.0
 _MAX_LOG_BYTES: Final = 2000
 _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -123,6 +124,9 @@ async def launch(
     async with AsyncExitStack() as stack:
         claim = claims.claim(host.directory / VMS / session_id)
         stack.push_async_callback(_in_thread, claim.release)
+        # Noted before they are made, so that a crash in between leaves nothing that is not known.
+        planned = host.walls.cgroups.named(session_id)
+        _note(claim.path / GROUPS_FILE, "".join(f"{path}\n" for path in planned.paths))
         group = host.walls.cgroups.create(session_id, spec)
         stack.push_async_callback(_in_thread, group.remove)
         uid = None
@@ -151,13 +155,20 @@ async def launch(
         finally:
             descriptors.close()
         stack.push_async_callback(child.kill)
-        (claim.path / PID_FILE).write_text(f"{child.pid} {start_time(child.pid)}", encoding="ascii")
+        _note(claim.path / PID_FILE, f"{child.pid} {start_time(child.pid)}")
         group.add(child.pid)
         machine = Machine(session_id=session_id, claim=claim, child=child, channel=channel, qmp=qmp)
         channel.explain_with(machine.diagnose)
         await host.tasks.start(channel.run)
         stack.callback(channel.fail, "the session was released")
         yield machine
+
+
+def _note(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InfrastructureError(doing=f"write {str(path)!r}", reason=error.strerror or "") from error
 
 
 def start_time(pid: int) -> str:
@@ -168,7 +179,7 @@ def start_time(pid: int) -> str:
         return ""
 
 
-def destroy_left_over(group_of: Callable[[str], Group], directory: Path) -> None:
+def destroy_left_over(directory: Path) -> None:
     """Kill the machine that a crashed server left in a directory, and remove its control groups."""
     try:
         pid, started = (directory / PID_FILE).read_text(encoding="ascii").split()
@@ -183,7 +194,16 @@ def destroy_left_over(group_of: Callable[[str], Group], directory: Path) -> None
                 select.select([pidfd], [], [], _KILL_TIMEOUT_S)
         finally:
             os.close(pidfd)
-    group_of(directory.name).remove()
+    _left_group(directory).remove()
+
+
+def _left_group(directory: Path) -> Group:
+    """Return the groups that were made: the next server may run, and make its own, below others."""
+    try:
+        lines = (directory / GROUPS_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    return Group(paths=tuple(Path(line) for line in lines if Path(line).name == f"{PREFIX}{directory.name}"))
 
 
 def _kvm_group() -> int:

@@ -134,12 +134,7 @@ class QemuProvider:
 
     async def sweep(self) -> int:
         """Needs no entering: it is what a starting server does first."""
-        walls = await anyio.to_thread.run_sync(find_walls)
-
-        def destroy(path: Path) -> None:
-            destroy_left_over(walls.cgroups.left_over, path)
-
-        count = await anyio.to_thread.run_sync(claims.sweep, self._directory / VMS, destroy)
+        count = await anyio.to_thread.run_sync(claims.sweep, self._directory / VMS, destroy_left_over)
         await anyio.to_thread.run_sync(claims.sweep, self._directory / builder.BUILDING, _nothing)
         return count
 
