@@ -259,6 +259,14 @@ async def test_image_missing_is_told_with_the_fix(tmp_path: Path) -> None:
                 pass
 
 
+@pytest.mark.vm
+async def test_machines_directory_that_cannot_be_made_is_told_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InfrastructureError, match=r"file/machines.*Not a directory.*TERRAPHIM_DATA_DIR"):
+        async with QemuProvider(QemuSettings(), ImageStore(tmp_path), tmp_path / "file" / "machines"):
+            pass
+
+
 def make_provider(kind: str, directory: Path, request: pytest.FixtureRequest) -> "ProcessProvider | QemuProvider":
     if kind == "process":
         return ProcessProvider(directory)

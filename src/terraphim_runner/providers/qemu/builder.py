@@ -147,8 +147,11 @@ def _store_memory(ram: int, path: Path) -> None:
 
 @asynccontextmanager
 async def _lock(directory: Path, recipe: Recipe) -> AsyncGenerator[None]:
-    (directory / BUILDING).mkdir(parents=True, exist_ok=True)
-    fd = os.open(directory / BUILDING / f".{recipe.key}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = directory / BUILDING / f".{recipe.key}"
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InfrastructureError(doing=f"lock {str(path)!r}", reason=error.strerror or "") from error
     try:
         with anyio.move_on_after(_LOCK_TIMEOUT_S) as scope:
             while True:

@@ -98,7 +98,7 @@ def _device_trouble() -> KvmProbe | None:
         fix = "enable virtualisation in the firmware or the hypervisor around this machine, then: modprobe kvm"
         return KvmProbe(usable=False, reason=f"{_DEVICE} does not exist", fix=fix)
     except PermissionError:
-        fix = "as root: usermod --append --groups kvm <user>, then log in again"
+        fix = "as root: chgrp kvm /dev/kvm && chmod 660 /dev/kvm && usermod --append --groups kvm <user>; log in again"
         return KvmProbe(usable=False, reason=f"{_DEVICE} may not be opened by this user", fix=fix)
     except OSError as error:
         return KvmProbe(usable=False, reason=f"{_DEVICE} does not open: {error.strerror}")

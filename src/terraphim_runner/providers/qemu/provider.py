@@ -73,6 +73,14 @@ class QemuProvider:
                 reason=f"{self._settings.binary} is not installed",
                 fix="as root: apt-get install --no-install-recommends qemu-system-x86",
             )
+        try:
+            (self._directory / builder.BUILDING).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InfrastructureError(
+                doing=f"use the machines' directory {str(self._directory)!r}",
+                reason=error.strerror or "",
+                fix="make it writable for this user, or set TERRAPHIM_DATA_DIR (or VM_DIRECTORY) to one that is",
+            ) from error
         walls = await anyio.to_thread.run_sync(find_walls)
         tasks = await anyio.create_task_group().__aenter__()
         self._host = Host(settings=self._settings, walls=walls, directory=self._directory, tasks=tasks)
@@ -267,7 +275,6 @@ class QemuProvider:
         if self._settings.accelerator != "auto":
             return self._settings.accelerator
         if image.digest not in self._accelerators:
-            self._directory.mkdir(parents=True, exist_ok=True)
             probe = await probe_kvm(image, cache=self._directory / "kvm.json")
             self._accelerators[image.digest] = "kvm" if probe.usable else "tcg"
         return self._accelerators[image.digest]
