@@ -174,8 +174,21 @@ async def test_bad_parameter_is_told_with_400(client: Any, path: str) -> None:
     assert answer.json()["status"] == "error"
 
 
-async def test_api_for_a_foreign_host_name_is_closed(client: Any) -> None:
-    answer = await client.http.get("/api/runs", headers={"Host": "evil.example"})
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example/"},
+        {"Host": "x@evil.example"},
+        {"Host": "evil.example:port"},
+        {"Host": ""},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"Forwarded": "for=192.0.2.1"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+async def test_api_for_a_foreign_host_or_through_a_proxy_is_closed(client: Any, headers: dict[str, str]) -> None:
+    answer = await client.http.get("/api/runs", headers=headers)
     assert answer.status_code == 403
     assert "API_TOKEN" in answer.json()["message"]
 
