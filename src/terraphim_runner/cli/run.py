@@ -235,7 +235,7 @@ async def _execute(execution: LocalRun, console: Console) -> Conclusion:
     everything = anyio.CancelScope()
 
     async def listen() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for _ in signals:
                 if everything.cancel_called:
                     return
