@@ -77,7 +77,12 @@ async def _first_command(machines: QemuProvider) -> float:
 
 
 async def _exec_overhead(figures: Figures, session: Session, *, rounds: int) -> None:
-    """What a command costs from here beyond what the same costs a program inside of the machine."""
+    """What a command costs from here beyond what the same costs a program inside of the machine.
+
+    After a warm-up: an emulator translates code when it first runs, on both sides of the comparison.
+    """
+    for _ in range(rounds // 3):
+        await run(session, "sh", "-c", "true")
     inside = json.loads(await run(session, "python3", "-I", "-S", "-c", _GUEST_EXEC % rounds))
     own = statistics.median(inside)
     samples: list[float] = []
