@@ -141,6 +141,7 @@ async def _serving(settings: Settings, provider: Provider, listener: socket) -> 
         runner_name=settings.runner_name,
         check_labels=partial(check_labels, also=settings.runner_labels),
         limits=JobLimits(log_bytes=settings.job_log_limit_bytes),
+        max_job_minutes=settings.max_job_minutes,
     )
     worker = Worker(
         place=place,

@@ -183,9 +183,9 @@ async def test_run_that_has_a_verdict_keeps_it(database: Database) -> None:
 async def test_job_lives_from_waiting_to_its_verdict(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
     assert job.status is Status.WAITING
-    assert await database.write(jobs.enqueue, job, needs={"a": {"result": "success"}}) == 1
+    assert await database.write(jobs.enqueue, job) == 1
     job = await _job(database, job.id)
-    assert (job.status, job.attempt, job.needs) == (Status.QUEUED, 1, {"a": {"result": "success"}})
+    assert (job.status, job.attempt) == (Status.QUEUED, 1)
     await database.write(jobs.begin, job, host=HOST, at=NOW)
     job = await _job(database, job.id)
     assert (job.status, job.host) == (Status.IN_PROGRESS, HOST)
@@ -212,7 +212,7 @@ async def test_job_refuses_states_that_cannot_follow(database: Database) -> None
 
 async def test_job_seen_before_another_changed_it_can_no_longer_be_changed(database: Database) -> None:
     _, waiting = await _run_with_leg(database)
-    await database.write(jobs.enqueue, waiting, needs={})
+    await database.write(jobs.enqueue, waiting)
     queued = await _job(database, waiting.id)
     await database.write(jobs.begin, queued, host=HOST, at=NOW)
     assert await database.write(jobs.requeue, await _job(database, waiting.id), lost=True) == 2
@@ -245,7 +245,7 @@ async def test_jobs_without_legs_are_snapshots_of_their_kind(database: Database)
 
 async def test_leg_that_is_asked_to_cancel_is_marked_until_it_ends(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
-    await database.write(jobs.enqueue, job, needs={})
+    await database.write(jobs.enqueue, job)
     await database.write(jobs.begin, await _job(database, job.id), host=HOST, at=NOW)
     await database.write(jobs.ask_to_cancel, await _job(database, job.id), reason="fail-fast")
     assert (await database.read(jobs.snapshot, run_id))[JobKey("build")].legs[0].cancelling
@@ -255,7 +255,7 @@ async def test_leg_that_is_asked_to_cancel_is_marked_until_it_ends(database: Dat
 
 async def test_steps_of_the_current_attempt_only_are_described(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
-    await database.write(jobs.enqueue, job, needs={})
+    await database.write(jobs.enqueue, job)
     await database.write(steps.start, job.id, 1, number=1, name="old", at=NOW)
     await database.write(jobs.requeue, await _job(database, job.id), lost=False)
     await database.write(steps.start, job.id, 2, number=1, name="new", at=NOW)

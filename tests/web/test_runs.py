@@ -139,6 +139,25 @@ async def test_job_for_labels_that_are_not_served_fails_and_says_so(client: Any,
     assert "'windows-latest'" in await client.log(job)
 
 
+async def test_job_whose_outputs_are_too_large_fails_and_says_so(client: Any, repository: Any) -> None:
+    step = "{id: s, run: 'printf x=%01200000d 0 >> $GITHUB_OUTPUT'}"
+    job = f"{{runs-on: ubuntu-latest, outputs: {{x: '${{{{ steps.s.outputs.x }}}}'}}, steps: [{step}]}}"
+    await client.push(repository, {".github/workflows/a.yml": f"on: push\njobs: {{j: {job}}}\n"})
+    run = (await client.finished_runs())["a.yml"]
+    assert run["conclusion"] == "failure"
+    assert "the job's outputs have 12000" in run["jobs"][0]["reason"]
+
+
+async def test_job_ends_after_the_longest_time_that_the_settings_allow(
+    tmp_path: Path, repository: Any, settings_of: Any, serving_of: Any
+) -> None:
+    async with serving_of(settings_of(tmp_path, max_job_minutes=0.02)) as client:
+        job = "{runs-on: ubuntu-latest, timeout-minutes: 60, steps: [{run: sleep 600}]}"
+        await client.push(repository, {".github/workflows/a.yml": f"on: push\njobs: {{j: {job}}}\n"})
+        run = (await client.finished_runs())["a.yml"]
+    assert run["jobs"][0]["conclusion"] in {"timed_out", "cancelled", "failure"}
+
+
 async def test_log_is_followed_by_offset_and_says_when_it_is_complete(client: Any, repository: Any) -> None:
     await client.push(repository, {".github/workflows/a.yml": FAILING})
     run = (await client.finished_runs())["a.yml"]
