@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import anyio
 import pytest
@@ -284,6 +285,42 @@ async def test_steps_of_the_current_attempt_only_are_described(database: Databas
     assert "hunter2" not in str(found)
     (noted,) = await database.read(steps.describe_annotations, run_id)
     assert (noted["level"], noted["file"], noted["line"]) == ("warning", "a", 1)
+
+
+def _step(number: int, **changed: Any) -> StepResult:
+    values: dict[str, Any] = {
+        "id": None,
+        "name": "n",
+        "outcome": Conclusion.SUCCESS,
+        "conclusion": Conclusion.SUCCESS,
+        "started_at": NOW,
+        "completed_at": NOW,
+    }
+    return StepResult(number=number, **(values | changed))
+
+
+async def test_summaries_are_shown_up_to_a_bound_for_the_run(database: Database) -> None:
+    run_id, job = await _run_with_leg(database)
+    await database.write(jobs.enqueue, job)
+    half = steps.MAX_SHOWN_SUMMARY_CHARS // 2
+    for number, size in enumerate((half, 0, half, 1, 0), start=1):
+        await database.write(steps.complete, job.id, 1, _step(number, summary="x" * size))
+    found = await database.read(steps.describe, run_id)
+    assert [(len(row["summary"]), bool(row["summary_omitted"])) for row in found] == [
+        (half, False),
+        (0, False),
+        (half, False),
+        (0, True),
+        (0, False),
+    ]
+
+
+async def test_step_with_an_endless_name_and_error_is_stored_cut(database: Database) -> None:
+    run_id, job = await _run_with_leg(database)
+    await database.write(jobs.enqueue, job)
+    await database.write(steps.complete, job.id, 1, _step(1, name="n" * 10**6, error="e" * 10**6))
+    (row,) = await database.read(steps.describe, run_id)
+    assert (len(row["name"]), len(row["error"])) == (steps.MAX_NAME_CHARS, steps.MAX_ERROR_CHARS)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
