@@ -32,6 +32,11 @@ COMMANDS: Final = (
         "Show which jobs and matrix legs an event would run; exit 0 also when it triggers nothing, 2 on bad input.",
     ),
     (
+        "explain",
+        "terraphim_runner.cli.explain",
+        "Tell of each workflow and job whether an event would run it, and exactly why not; exit 2 on bad input.",
+    ),
+    (
         "eval",
         "terraphim_runner.cli.eval",
         "Evaluate an expression and print its value: text as it is, anything else as JSON.",

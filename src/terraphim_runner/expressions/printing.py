@@ -1,7 +1,7 @@
 """A tree back to text: what a person is shown of a part of an expression, in one spelling."""
 
 import re
-from math import isfinite
+from math import copysign, isfinite
 from typing import Final
 
 from terraphim_runner.expressions.coercion import to_string
@@ -19,6 +19,7 @@ from terraphim_runner.expressions.tree import (
     Wildcard,
 )
 
+_EXACT: Final = 1e15
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 # How strongly each kind of node binds.
@@ -85,10 +86,15 @@ def _precedence(node: Node) -> int:
             return _VALUE
 
 
+def _is_inexact(value: float) -> bool:
+    """Tell whether the language's own text, of 15 digits and without a sign of zero, is less than the number."""
+    is_negative_zero = not value and copysign(1, value) < 0
+    return is_negative_zero or abs(value) >= _EXACT or not value.is_integer()
+
+
 def _literal(value: bool | float | str | None) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, float) and isfinite(value) and not value.is_integer():
-        # Every digit, where the language's own text has 15 of them.
+    if isinstance(value, float) and isfinite(value) and _is_inexact(value):
         return repr(value)
     return "null" if value is None else to_string(value)
