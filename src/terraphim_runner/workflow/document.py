@@ -5,14 +5,17 @@ from typing import Final
 
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.availability import RUN_NAME, WORKFLOW_ENV
+from terraphim_runner.workflow.availability import RUN_NAME, WORKFLOW_CONCURRENCY, WORKFLOW_ENV
+from terraphim_runner.workflow.concurrency import parse_concurrency
 from terraphim_runner.workflow.defaults import parse_defaults
 from terraphim_runner.workflow.fields import Shape, expected, text
 from terraphim_runner.workflow.findings import Findings, TooManyError
 from terraphim_runner.workflow.jobs import parse_jobs
-from terraphim_runner.workflow.nodes import Node
+from terraphim_runner.workflow.nodes import Node, Scalar
 from terraphim_runner.workflow.on import parse_on
 from terraphim_runner.workflow.permissions import parse_permissions
+from terraphim_runner.workflow.scalars import as_text
+from terraphim_runner.workflow.support import unsupported
 from terraphim_runner.workflow.templates import environment, template
 from terraphim_runner.workflow.text import SourceText
 from terraphim_runner.workflow.tree import RunDefaults, Workflow
@@ -20,8 +23,7 @@ from terraphim_runner.workflow.yaml import load
 
 _SHAPE: Final = Shape(
     what="a workflow",
-    keys=("name", "description", "run-name", "on", "permissions", "env", "defaults", "jobs"),
-    later={"concurrency": "runs do not wait for each other, and none is cancelled by a newer one"},
+    keys=("name", "description", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"),
 )
 
 
@@ -33,16 +35,21 @@ class ParseResult:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def parse(path: str, text: str) -> ParseResult:
+def parse(path: str, text: str, *, check_support: bool = True) -> ParseResult:
     """Return the workflow that a file's text spells, with all that is wrong in it at once.
 
-    Never raises, whatever the text; takes time in proportion to it. ``path`` is only named in diagnostics.
+    What GitHub takes and this runner does not carry out yet is an error, too, of the rule ``not-supported``; without
+    ``check_support`` it is none, and such a workflow must not be planned. Never raises, whatever the text; takes time
+    in proportion to it. ``path`` is only named in diagnostics.
     """
     source = SourceText(text.removeprefix("\ufeff"))
     findings = Findings(path, source)
     try:
         root = load(findings)
         workflow = None if root is None else _workflow(findings, root)
+        if workflow is not None and check_support:
+            for gap in unsupported(workflow):
+                findings.error(gap.span, gap.rule, gap.message)
     except TooManyError:
         workflow = None
     return ParseResult(workflow=None if findings.has_errors else workflow, diagnostics=findings.in_order())
@@ -69,6 +76,10 @@ def _workflow(findings: Findings, root: Node) -> Workflow | None:
     env = entries.get("env")
     defaults = entries.get("defaults")
     permissions = entries.get("permissions")
+    concurrency = entries.get("concurrency")
+    if concurrency and isinstance(concurrency.value, Scalar) and not as_text(concurrency.value):
+        # An empty group at this level means that there is none.
+        concurrency = None
     return Workflow(
         path=findings.path,
         source=findings.source.text,
@@ -79,4 +90,5 @@ def _workflow(findings: Findings, root: Node) -> Workflow | None:
         env=environment(findings, env.value, "'env'", WORKFLOW_ENV) if env else {},
         defaults=parse_defaults(findings, defaults.value, None) if defaults else RunDefaults(),
         permissions=parse_permissions(findings, permissions.value) if permissions else None,
+        concurrency=parse_concurrency(findings, concurrency, WORKFLOW_CONCURRENCY) if concurrency else None,
     )

@@ -1,11 +1,11 @@
 """Keys and plain values: what may stand where, and the words for what stands there instead.
 
-Every key that GitHub knows is known here. One that is not supported yet is an error that says so; nothing is ignored.
+Every key that GitHub knows is known here, whether this runner carries it out or not.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
@@ -20,17 +20,16 @@ _EXPRESSION: Final = "${{"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The keys of one kind of mapping. ``what`` names it with its article; ``later`` maps a key to what it would do."""
+    """The keys of one kind of mapping. ``what`` names it with its article."""
 
     what: str
     keys: tuple[str, ...]
     required: tuple[str, ...] = ()
-    later: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def read(self, findings: Findings, node: Node, *, place: Node | None = None) -> dict[str, Entry] | None:
         """Return the known entries of a mapping, None when the node is no mapping.
 
-        Unknown, unsupported and missing keys are noted; ``place`` is where a missing key is noted, else the node.
+        Unknown and missing keys are noted; ``place`` is where a missing key is noted, else the node.
         """
         if not isinstance(node, nodes.Mapping):
             expected(findings, node, f"{self.what} as a mapping")
@@ -39,8 +38,6 @@ class Shape:
         for name, entry in node.entries.items():
             if name in self.keys:
                 found[name] = entry
-            elif name in self.later:
-                not_supported(findings, entry.key, f"'{name}'", self.later[name])
             else:
                 self._unknown(findings, entry.key)
         for name in self.required:
@@ -49,12 +46,11 @@ class Shape:
         return found
 
     def _unknown(self, findings: Findings, key: Scalar) -> None:
-        known = (*self.keys, *self.later)
-        if not known:
+        if not self.keys:
             findings.error(key, "unknown-key", f"found the key {shown(key)} in {self.what}, expected none")
             return
-        message = f"found the key {shown(key)} in {self.what}, expected one of {listed(sorted(known))}"
-        findings.error(key, "unknown-key", message + guess(key.text, known))
+        message = f"found the key {shown(key)} in {self.what}, expected one of {listed(sorted(self.keys))}"
+        findings.error(key, "unknown-key", message + guess(key.text, self.keys))
 
 
 def guess(name: str, known: Iterable[str]) -> str:
@@ -75,11 +71,6 @@ def expected(findings: Findings, node: Node, what: str) -> None:
     if isinstance(node, Scalar) and node.text:
         found += f" {shown(node)}"
     findings.error(node, "type", f"found {found}, expected {what}")
-
-
-def not_supported(findings: Findings, place: Node, what: str, meaning: str) -> None:
-    """Note that GitHub would understand this and we do not yet; ``meaning`` says what would be lost."""
-    findings.error(place, "not-supported", f"{what} is not supported yet: {meaning}")
 
 
 def text(findings: Findings, node: Node, what: str, *, may_be_empty: bool = False) -> str | None:

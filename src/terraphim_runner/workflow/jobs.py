@@ -6,6 +6,8 @@ from terraphim_runner.expressions import TemplateTree
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import (
+    JOB_CANCEL_TIMEOUT,
+    JOB_CONCURRENCY,
     JOB_CONTINUE,
     JOB_DEFAULTS,
     JOB_ENV,
@@ -15,38 +17,32 @@ from terraphim_runner.workflow.availability import (
     JOB_RUNS_ON,
     JOB_TIMEOUT,
 )
+from terraphim_runner.workflow.calls import parse_call
+from terraphim_runner.workflow.concurrency import parse_concurrency
+from terraphim_runner.workflow.containers import parse_container, parse_services
 from terraphim_runner.workflow.defaults import parse_defaults
-from terraphim_runner.workflow.fields import Shape, expected, identifier, not_supported
-from terraphim_runner.workflow.findings import Findings, shown
+from terraphim_runner.workflow.deployment import parse_environment, parse_snapshot
+from terraphim_runner.workflow.fields import Shape, expected, identifier
+from terraphim_runner.workflow.findings import Findings
 from terraphim_runner.workflow.needs import check_needs, parse_needs
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.permissions import parse_permissions
 from terraphim_runner.workflow.steps import parse_steps
 from terraphim_runner.workflow.strategy import parse_strategy
 from terraphim_runner.workflow.templates import boolean, condition, environment, number, template, templates
-from terraphim_runner.workflow.tree import Job, Need
+from terraphim_runner.workflow.tree import CallJob, Job, Need
 
-_LATER: Final = {
-    "cancel-timeout-minutes": "a cancelled job gets the default grace",
-    "concurrency": "jobs do not wait for each other, and none is cancelled by a newer one",
-    "container": "steps run in the machine itself",
-    "environment": "there are no deployments, protection rules or environment secrets",
-    "services": "no service containers are started",
-    "snapshot": "no image is made of a job's machine",
-}
-_KEYS: Final = (
-    *("name", "runs-on", "needs", "if", "permissions", "env", "defaults", "outputs", "strategy", "steps"),
-    *("timeout-minutes", "continue-on-error"),
+_SHARED: Final = ("name", "needs", "if", "permissions", "concurrency", "strategy")
+_SHAPE: Final = Shape(
+    what="a job",
+    keys=(
+        *(*_SHARED, "runs-on", "env", "environment", "defaults", "outputs", "container", "services", "steps"),
+        *("snapshot", "timeout-minutes", "cancel-timeout-minutes", "continue-on-error"),
+    ),
+    required=("runs-on", "steps"),
 )
-_CALL_KEYS: Final = ("uses", "with", "secrets")
-_CALL: Final = Shape(what="a job that calls a workflow", keys=(*_KEYS, *_CALL_KEYS), later=_LATER)
-_SHAPE: Final = Shape(what="a job", keys=_KEYS, required=("runs-on", "steps"), later=_LATER)
-_RUNS_ON: Final = Shape(
-    what="'runs-on'",
-    keys=("labels",),
-    required=("labels",),
-    later={"group": "machines are chosen by labels only"},
-)
+_CALL: Final = Shape(what="a job that calls a workflow", keys=(*_SHARED, "uses", "with", "secrets"))
+_RUNS_ON: Final = Shape(what="'runs-on'", keys=("group", "labels"))
 
 
 def parse_jobs(findings: Findings, entry: Entry) -> dict[JobKey, Job]:
@@ -64,7 +60,11 @@ def parse_jobs(findings: Findings, entry: Entry) -> dict[JobKey, Job]:
         key = JobKey(name)
         read[key], needs[key] = _job(findings, key, job)
     known = check_needs(findings, entry.key, needs)
-    return {key: Job(**fields, needs=known[key]) for key, fields in read.items() if fields is not None}
+    return {
+        key: (CallJob if "uses" in fields else Job)(**fields, needs=known[key])
+        for key, fields in read.items()
+        if fields is not None
+    }
 
 
 def _job(findings: Findings, key: JobKey, entry: Entry) -> tuple[dict[str, Any] | None, tuple[Need, ...]]:
@@ -74,29 +74,31 @@ def _job(findings: Findings, key: JobKey, entry: Entry) -> tuple[dict[str, Any] 
     if entries is None:
         return None, ()
     needs = parse_needs(findings, entries["needs"].value) if "needs" in entries else ()
-    if is_call:
-        _refuse_call(findings, entries["uses"])
-    else:
-        for name in ("with", "secrets"):
-            # Without 'uses' these are unknown keys and were noted as such.
-            entries.pop(name, None)
     fields: dict[str, Any] = {"key": key, "span": findings.source.of(entry.key)}
     for name, part in entries.items():
-        _FIELD.get(name, _ignore)(findings, part, fields)
+        if name in _FIELD:
+            _FIELD[name](findings, part, fields)
+    if is_call:
+        call = parse_call(findings, entries)
+        return (None if call is None else fields | call), needs
     complete = fields.get("runs_on") is not None and "steps" in fields
     return (fields if complete else None), needs
 
 
-def _refuse_call(findings: Findings, uses: Entry) -> None:
-    name = shown(uses.value) if isinstance(uses.value, Scalar) else "a workflow"
-    not_supported(findings, uses.key, f"the call of {name} by 'uses'", "a job runs its own steps only")
-
-
 def _runs_on(findings: Findings, node: Node) -> TemplateTree | None:
-    if isinstance(node, nodes.Mapping):
-        entries = _RUNS_ON.read(findings, node) or {}
-        return _labels(findings, entries["labels"].value) if "labels" in entries else None
-    return _labels(findings, node)
+    if not isinstance(node, nodes.Mapping):
+        return _labels(findings, node)
+    entries = _RUNS_ON.read(findings, node) or {}
+    if not entries:
+        findings.error(node, "missing-key", "'runs-on' has neither 'group' nor 'labels', expected at least one")
+        return None
+    labels = _labels(findings, entries["labels"].value) if "labels" in entries else None
+    if "group" not in entries:
+        return labels
+    group = template(findings, entries["group"].value, "'group'", JOB_RUNS_ON, may_be_empty=False)
+    if group is None:
+        return None
+    return {"group": group} if labels is None else {"group": group, "labels": labels}
 
 
 def _labels(findings: Findings, node: Node) -> TemplateTree | None:
@@ -112,10 +114,6 @@ def _labels(findings: Findings, node: Node) -> TemplateTree | None:
 
 
 # One reader per key: each puts what it read among the job's fields.
-
-
-def _ignore(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
-    """``needs`` was read before; ``with`` and ``secrets`` belong to a call that was refused as a whole."""
 
 
 def _name(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
@@ -150,12 +148,37 @@ def _strategy(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
     fields["strategy"] = parse_strategy(findings, entry)
 
 
+def _concurrency(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    fields["concurrency"] = parse_concurrency(findings, entry, JOB_CONCURRENCY)
+
+
+def _environment(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    fields["environment"] = parse_environment(findings, entry)
+
+
+def _container(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    fields["container"] = parse_container(findings, entry)
+
+
+def _services(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    fields["services"] = parse_services(findings, entry.value)
+
+
+def _snapshot(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    fields["snapshot"] = parse_snapshot(findings, entry)
+
+
 def _steps(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
     fields["steps"] = parse_steps(findings, entry.value)
 
 
 def _timeout(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
     fields["timeout_minutes"] = number(findings, entry.value, "'timeout-minutes'", JOB_TIMEOUT)
+
+
+def _cancel_timeout(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
+    what = "'cancel-timeout-minutes'"
+    fields["cancel_timeout_minutes"] = number(findings, entry.value, what, JOB_CANCEL_TIMEOUT)
 
 
 def _continue(findings: Findings, entry: Entry, fields: dict[str, Any]) -> None:
@@ -171,7 +194,13 @@ _FIELD: Final = {
     "defaults": _defaults,
     "outputs": _outputs,
     "strategy": _strategy,
+    "concurrency": _concurrency,
+    "environment": _environment,
+    "container": _container,
+    "services": _services,
+    "snapshot": _snapshot,
     "steps": _steps,
     "timeout-minutes": _timeout,
+    "cancel-timeout-minutes": _cancel_timeout,
     "continue-on-error": _continue,
 }

@@ -13,7 +13,7 @@ from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.patterns import PatternError, compile_pattern
 from terraphim_runner.workflow.scalars import as_text
-from terraphim_runner.workflow.templates import is_plain_key, template
+from terraphim_runner.workflow.templates import is_key, template
 from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
@@ -143,7 +143,7 @@ def _named(findings: Findings, node: Node, what: str, shape: Shape) -> dict[str,
         return {}
     found: dict[str, dict[str, Entry]] = {}
     for name, entry in node.entries.items():
-        if not is_plain_key(findings, name, entry, what):
+        if not is_key(findings, name, entry, what, None):
             continue
         is_bare = isinstance(entry.value, Scalar) and entry.value.value is None and not shape.required
         found[name] = {} if is_bare else (shape.read(findings, entry.value, place=entry.key) or {})

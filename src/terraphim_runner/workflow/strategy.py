@@ -5,10 +5,10 @@ from typing import Final
 from terraphim_runner.expressions import TemplateTree
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import JOB_STRATEGY
-from terraphim_runner.workflow.fields import Shape, expected, not_supported
+from terraphim_runner.workflow.fields import Shape, expected
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Sequence
-from terraphim_runner.workflow.templates import boolean, is_expression, is_plain_key, number, tree
+from terraphim_runner.workflow.templates import boolean, expression, is_expression, is_key, number, tree
 from terraphim_runner.workflow.tree import Strategy
 
 _SHAPE: Final = Shape(what="'strategy'", keys=("matrix", "fail-fast", "max-parallel"))
@@ -19,8 +19,8 @@ def parse_strategy(findings: Findings, entry: Entry) -> Strategy | None:
     """Return a job's strategy; None, noted, when it is none."""
     node = entry.value
     if is_expression(node):
-        not_supported(findings, node, "'strategy' as one expression", "write 'matrix: ${{ … }}' below 'strategy'")
-        return None
+        whole = expression(findings, node, "'strategy' as a mapping", JOB_STRATEGY)
+        return None if whole is None else Strategy(span=findings.source.of(entry.key), whole=whole)
     entries = _SHAPE.read(findings, node)
     if entries is None:
         return None
@@ -45,7 +45,7 @@ def _matrix(findings: Findings, node: Node) -> TemplateTree | None:
         findings.error(node, "matrix-empty", "found an empty matrix, expected at least one vector or 'include'")
     found: dict[str, TemplateTree] = {}
     for name, entry in node.entries.items():
-        if not is_plain_key(findings, name, entry, "'matrix'"):
+        if not is_key(findings, name, entry, "'matrix'", JOB_STRATEGY):
             continue
         _check_vector(findings, name, entry.value)
         value = tree(findings, entry.value, "'matrix'", JOB_STRATEGY)

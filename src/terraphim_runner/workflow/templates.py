@@ -10,7 +10,7 @@ from terraphim_runner.expressions import (
     parse_template,
 )
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import expected, not_supported
+from terraphim_runner.workflow.fields import expected
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.scalars import as_text
@@ -37,14 +37,14 @@ def boolean(findings: Findings, node: Node, what: str, allowed: Availability) ->
     """Return ``true``, ``false`` or one expression; None, noted, for anything else."""
     if isinstance(node, Scalar) and isinstance(node.value, bool):
         return Template.literal(node.value, findings.source.of(node))
-    return _expression(findings, node, f"true, false or an expression as {what}", allowed)
+    return expression(findings, node, f"true, false or an expression as {what}", allowed)
 
 
 def number(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
     """Return a number or one expression; None, noted, for anything else."""
     if isinstance(node, Scalar) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         return Template.literal(node.value, findings.source.of(node))
-    return _expression(findings, node, f"a number or an expression as {what}", allowed)
+    return expression(findings, node, f"a number or an expression as {what}", allowed)
 
 
 def condition(findings: Findings, node: Node, allowed: Availability) -> Condition | None:
@@ -70,23 +70,56 @@ def condition(findings: Findings, node: Node, allowed: Availability) -> Conditio
 def environment(findings: Findings, node: Node, what: str, allowed: Availability) -> EnvTemplate:
     """Return a mapping of names to texts, or the one expression that yields an object; what is wrong is noted."""
     if not isinstance(node, nodes.Mapping):
-        whole = _expression(findings, node, f"{what} as a mapping", allowed)
+        whole = expression(findings, node, f"{what} as a mapping", allowed)
         return {} if whole is None else whole
-    return templates(findings, node, what, allowed)
+    return templates(findings, node, what, allowed, keys=allowed)
 
 
-def templates(findings: Findings, node: Node, what: str, allowed: Availability) -> dict[str, Template]:
-    """Return a mapping of names to texts; what is wrong is noted and left out."""
+def templates(
+    findings: Findings, node: Node, what: str, allowed: Availability, *, keys: Availability | None = None
+) -> dict[str, Template]:
+    """Return a mapping of names to texts; what is wrong is noted and left out.
+
+    ``keys`` is what a name that is an expression may use; without it a name may be none.
+    """
     if not isinstance(node, nodes.Mapping):
         expected(findings, node, f"{what} as a mapping")
         return {}
     found: dict[str, Template] = {}
     for name, entry in node.entries.items():
-        if is_plain_key(findings, name, entry, what):
+        if is_key(findings, name, entry, what, keys):
             value = template(findings, entry.value, f"the value of {shown(name)}", allowed)
             if value is not None:
                 found[name] = value
     return found
+
+
+def scalars(findings: Findings, node: Node, what: str, allowed: Availability) -> dict[str, Template]:
+    """Return a mapping of names to strings, numbers or booleans, which keep their kind."""
+    if not isinstance(node, nodes.Mapping):
+        expected(findings, node, f"{what} as a mapping")
+        return {}
+    found: dict[str, Template] = {}
+    for name, entry in node.entries.items():
+        if not is_key(findings, name, entry, what, None):
+            continue
+        value = entry.value
+        if isinstance(value, Scalar) and isinstance(value.value, bool | int | float):
+            found[name] = Template.literal(value.value, findings.source.of(value))
+            continue
+        text = template(findings, value, f"the value of {shown(name)}", allowed)
+        if text is not None:
+            found[name] = text
+    return found
+
+
+def sequence(findings: Findings, node: Node, what: str, allowed: Availability) -> tuple[Template, ...] | Template:
+    """Return a sequence of texts that are not empty, or the one expression that yields it; what is wrong is noted."""
+    if not isinstance(node, Sequence):
+        whole = expression(findings, node, f"{what} as a sequence of strings", allowed)
+        return () if whole is None else whole
+    items = [template(findings, item, f"an item of {what}", allowed, may_be_empty=False) for item in node.items]
+    return tuple(item for item in items if item is not None)
 
 
 def tree(findings: Findings, node: Node, what: str, allowed: Availability) -> TemplateTree | None:
@@ -100,17 +133,23 @@ def tree(findings: Findings, node: Node, what: str, allowed: Availability) -> Te
         return tuple(item for item in items if item is not None)
     found: dict[str, TemplateTree] = {}
     for name, entry in node.entries.items():
-        if is_plain_key(findings, name, entry, what):
+        if is_key(findings, name, entry, what, allowed):
             value = tree(findings, entry.value, what, allowed)
             if value is not None:
                 found[name] = value
     return found
 
 
-def is_plain_key(findings: Findings, name: str, entry: Entry, what: str) -> bool:
-    """Tell whether a free key is a name as it stands; noted when it is empty or an expression."""
+def is_key(findings: Findings, name: str, entry: Entry, what: str, allowed: Availability | None) -> bool:
+    """Tell whether a free key may be one; noted when it is empty, a broken expression, or one out of place.
+
+    ``allowed`` is what an expression as a key may use, None where none may stand.
+    """
     if _OPENING in name:
-        not_supported(findings, entry.key, f"the expression {shown(name)} as a key in {what}", "keys stay as written")
+        if allowed is not None:
+            return _parse(findings, entry.key, name, allowed) is not None
+        place = findings.source.inside(entry.key, entry.key.text.index(_OPENING), len(_OPENING))
+        findings.error(place, "expression-place", f"found an expression as a key in {what}, where none may stand")
         return False
     if not name:
         findings.error(entry.key, "type", f"found an empty key in {what}, expected a name")
@@ -123,7 +162,8 @@ def is_expression(node: Node) -> bool:
     return isinstance(node, Scalar) and isinstance(node.value, str) and _OPENING in node.value
 
 
-def _expression(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+def expression(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+    """Return the one expression that a node is; None, noted with ``what`` is expected, for anything else."""
     if not isinstance(node, Scalar) or not is_expression(node):
         expected(findings, node, what)
         return None

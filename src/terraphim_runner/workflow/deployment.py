@@ -1,0 +1,46 @@
+"""``environment`` and ``snapshot``: what a job deploys to, and the image that is made of its machine."""
+
+from typing import Final
+
+from terraphim_runner.workflow import nodes
+from terraphim_runner.workflow.availability import JOB_ENVIRONMENT, JOB_ENVIRONMENT_URL, JOB_SNAPSHOT_IF
+from terraphim_runner.workflow.fields import Shape, text
+from terraphim_runner.workflow.findings import Findings
+from terraphim_runner.workflow.nodes import Entry, Scalar
+from terraphim_runner.workflow.scalars import as_text
+from terraphim_runner.workflow.templates import boolean, condition, template
+from terraphim_runner.workflow.tree import Environment, Snapshot
+
+_ENVIRONMENT: Final = Shape(what="'environment'", keys=("name", "url", "deployment"), required=("name",))
+_SNAPSHOT: Final = Shape(what="'snapshot'", keys=("image-name", "version", "if"), required=("image-name",))
+
+
+def parse_environment(findings: Findings, entry: Entry) -> Environment | None:
+    """Return the environment; None for an empty name, which means that there is none, and, noted, for a broken one."""
+    node, span = entry.value, findings.source.of(entry.key)
+    if not isinstance(node, nodes.Mapping):
+        if isinstance(node, Scalar) and not as_text(node):
+            return None
+        name = template(findings, node, "'environment'", JOB_ENVIRONMENT)
+        return None if name is None else Environment(name=name, span=span)
+    entries = _ENVIRONMENT.read(findings, node, place=entry.key) or {}
+    url, deployment = entries.get("url"), entries.get("deployment")
+    address = template(findings, url.value, "'url'", JOB_ENVIRONMENT_URL) if url else None
+    recorded = boolean(findings, deployment.value, "'deployment'", JOB_ENVIRONMENT) if deployment else None
+    name = template(findings, entries["name"].value, "'name'", JOB_ENVIRONMENT) if "name" in entries else None
+    if name is None:
+        return None
+    return Environment(name=name, span=span, url=address, deployment=recorded)
+
+
+def parse_snapshot(findings: Findings, entry: Entry) -> Snapshot | None:
+    """Return the snapshot; None, noted, when its image has no name."""
+    node, span = entry.value, findings.source.of(entry.key)
+    if not isinstance(node, nodes.Mapping):
+        name = text(findings, node, "'snapshot'")
+        return None if name is None else Snapshot(image_name=name, span=span)
+    entries = _SNAPSHOT.read(findings, node, place=entry.key) or {}
+    version = text(findings, entries["version"].value, "'version'") if "version" in entries else None
+    when = condition(findings, entries["if"].value, JOB_SNAPSHOT_IF) if "if" in entries else None
+    name = text(findings, entries["image-name"].value, "'image-name'") if "image-name" in entries else None
+    return None if name is None else Snapshot(image_name=name, span=span, version=version, condition=when)

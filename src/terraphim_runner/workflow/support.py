@@ -1,0 +1,230 @@
+"""What the language has and this runner does not carry out yet. Such a workflow is refused: nothing is ignored.
+
+Each entry of the three tables is one feature: who finds it, and what would be lost without it. The day a feature is
+built, its entry goes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from terraphim_runner.expressions import Template, TemplateTree
+from terraphim_runner.model.source import Diagnostic, Span
+from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
+from terraphim_runner.workflow.findings import shown
+from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
+from terraphim_runner.workflow.tree import (
+    CallJob,
+    CancelStep,
+    Job,
+    ParallelStep,
+    RunStep,
+    Step,
+    UsesStep,
+    WaitAllStep,
+    WaitStep,
+    Workflow,
+)
+
+Found = Iterable[tuple[Span, str]]
+"""Where a feature stands, and how it is called in the message."""
+
+
+def unsupported(workflow: Workflow) -> tuple[Diagnostic, ...]:
+    """Return one error for each place of the tree that planning or execution cannot carry out, in the file's order."""
+    gaps = sorted(_gaps(workflow), key=lambda gap: gap[0].start)
+    return tuple(
+        Diagnostic(
+            path=workflow.path, span=span, rule="not-supported", message=f"{what} is not supported yet: {meaning}"
+        )
+        for span, what, meaning in gaps
+    )
+
+
+def _gaps(workflow: Workflow) -> Iterator[tuple[Span, str, str]]:
+    for find, meaning in _OF_WORKFLOW:
+        yield from ((span, what, meaning) for span, what in find(workflow))
+    for job in workflow.jobs.values():
+        for find, meaning in _OF_JOB:
+            yield from ((span, what, meaning) for span, what in find(job))
+        for step in _all_steps(job.steps):
+            for find, meaning in _OF_STEP:
+                yield from ((span, what, meaning) for span, what in find(step))
+
+
+def _all_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if isinstance(step, ParallelStep):
+            yield from _all_steps(step.steps)
+
+
+def _workflow_concurrency(workflow: Workflow) -> Found:
+    return [(workflow.concurrency.span, "'concurrency'")] if workflow.concurrency else ()
+
+
+def _workflow_keys(workflow: Workflow) -> Found:
+    return _keys(workflow.env, "'env'", Span.at(1, 1))
+
+
+_OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = (
+    (_workflow_concurrency, "runs do not wait for each other, and none is cancelled by a newer one"),
+    (_workflow_keys, "keys stay as written"),
+)
+
+
+def _call(job: Job) -> Found:
+    return [(job.uses_span, f"the call of {shown(job.uses)} by 'uses'")] if isinstance(job, CallJob) else ()
+
+
+def _group(job: Job) -> Found:
+    if isinstance(job.runs_on, Mapping) and isinstance(job.runs_on["group"], Template):
+        return [(job.runs_on["group"].span, "'group'")]
+    return ()
+
+
+def _job_concurrency(job: Job) -> Found:
+    return [(job.concurrency.span, "'concurrency'")] if job.concurrency else ()
+
+
+def _container(job: Job) -> Found:
+    return [(job.container.span, "'container'")] if job.container else ()
+
+
+def _services(job: Job) -> Found:
+    if isinstance(job.services, Template):
+        return [(job.services.span, "'services'")]
+    return [(service.span, f"the service {shown(name)}") for name, service in job.services.items()]
+
+
+def _environment(job: Job) -> Found:
+    return [(job.environment.span, "'environment'")] if job.environment else ()
+
+
+def _snapshot(job: Job) -> Found:
+    return [(job.snapshot.span, "'snapshot'")] if job.snapshot else ()
+
+
+def _cancel_timeout(job: Job) -> Found:
+    return [(job.cancel_timeout_minutes.span, "'cancel-timeout-minutes'")] if job.cancel_timeout_minutes else ()
+
+
+def _strategy(job: Job) -> Found:
+    whole = job.strategy.whole if job.strategy else None
+    return [(whole.span, "'strategy' as one expression")] if whole else ()
+
+
+def _job_keys(job: Job) -> Found:
+    yield from _keys(job.env, "'env'", job.span)
+    if job.strategy is not None and job.strategy.matrix is not None:
+        yield from _keys(job.strategy.matrix, "'matrix'", job.strategy.span)
+
+
+_OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
+    (_call, "a job runs its own steps only"),
+    (_group, "machines are chosen by labels only"),
+    (_job_concurrency, "jobs do not wait for each other, and none is cancelled by a newer one"),
+    (_container, "steps run in the machine itself"),
+    (_services, "no service containers are started"),
+    (_environment, "there are no deployments, protection rules or environment secrets"),
+    (_snapshot, "no image is made of a job's machine"),
+    (_cancel_timeout, "a cancelled job gets the default grace"),
+    (_strategy, "write 'matrix: ${{ … }}' below 'strategy'"),
+    (_job_keys, "keys stay as written"),
+)
+
+
+def _background(step: Step) -> Found:
+    match step:
+        case RunStep(background=True) | UsesStep(background=True):
+            return [(step.span, "'background'")]
+        case WaitStep():
+            return [(step.span, "'wait'")]
+        case WaitAllStep():
+            return [(step.span, "'wait-all'")]
+        case CancelStep():
+            return [(step.span, "'cancel'")]
+        case ParallelStep():
+            return [(step.span, "'parallel'")]
+        case _:
+            return ()
+
+
+def _docker_action(step: Step) -> Found:
+    if isinstance(step, UsesStep) and isinstance(step.action, DockerAction):
+        return [(step.uses_span, f"the container action {shown(step.uses)}")]
+    return ()
+
+
+def _local_action(step: Step) -> Found:
+    if isinstance(step, UsesStep) and isinstance(step.action, LocalAction):
+        return [(step.uses_span, f"the local action {shown(step.uses)}")]
+    return ()
+
+
+def _remote_action(step: Step) -> Found:
+    if isinstance(step, UsesStep) and isinstance(step.action, RemoteAction) and not is_checkout(step.action):
+        return [(step.uses_span, f"the action {shown(step.uses)}")]
+    return ()
+
+
+def _step_keys(step: Step) -> Found:
+    yield from _keys(step.env, "'env'", step.span)
+    if isinstance(step, UsesStep):
+        yield from _keys(step.with_, "'with'", step.span)
+
+
+def _checkout_input(*names: str) -> Callable[[Step], Found]:
+    """Return what finds these inputs of ``actions/checkout``, whatever their values."""
+
+    def find(step: Step) -> Found:
+        for name, value in _checkout_inputs(step):
+            if name in names:
+                yield value.span, f"the input '{name}' of '{CHECKOUT}'"
+
+    return find
+
+
+def _checkout_extra(step: Step) -> Found:
+    for name, value in _checkout_inputs(step):
+        if name in ("lfs", "submodules") and value.is_literal and value.source.lower() != "false":
+            yield value.span, f"'{name}: {value.source[:40]}'"
+
+
+def _checkout_inputs(step: Step) -> Iterator[tuple[str, Template]]:
+    if isinstance(step, UsesStep) and is_checkout(step.action) and isinstance(step.with_, Mapping):
+        for name, value in step.with_.items():
+            yield name.lower(), value
+
+
+_OF_STEP: Final[tuple[tuple[Callable[[Step], Found], str], ...]] = (
+    (_background, "steps run one after the other, none in the background"),
+    (_docker_action, "no container is started for a step"),
+    (_local_action, "no action file of the repository is read"),
+    (_remote_action, f"only '{CHECKOUT}' is built in"),
+    (_step_keys, "keys stay as written"),
+    (_checkout_input("filter"), "objects are never fetched partially"),
+    (_checkout_input("github-server-url"), "only the server that the workflow comes from is asked"),
+    (_checkout_input("sparse-checkout", "sparse-checkout-cone-mode"), "the whole tree is checked out"),
+    (_checkout_input("ssh-key"), "no key is ever put into the machine"),
+    (_checkout_input("ssh-known-hosts", "ssh-strict", "ssh-user"), "no SSH is used"),
+    (_checkout_extra, f"'{CHECKOUT}' leaves it out"),
+)
+
+
+def _keys(tree: TemplateTree, where: str, span: Span) -> Found:
+    """Yield the keys that are expressions, at the place of their values; ``span`` is for those without any."""
+    if isinstance(tree, Template):
+        return
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            if "${{" in name:
+                yield _span(value) or span, f"the expression {shown(name)} as a key in {where}"
+    for item in tree.values() if isinstance(tree, Mapping) else tree:
+        yield from _keys(item, where, span)
+
+
+def _span(tree: TemplateTree) -> Span | None:
+    if isinstance(tree, Template):
+        return tree.span
+    spans = map(_span, tree.values() if isinstance(tree, Mapping) else tree)
+    return next((span for span in spans if span is not None), None)
