@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from terraphim_runner.execution.cancellation import Cancellation
 from terraphim_runner.execution.job import run_job
 from terraphim_runner.execution.request import JobLimits, JobRequest
-from terraphim_runner.github.webhooks import from_fork
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.model.ids import HostId, JobId
@@ -25,7 +24,7 @@ from terraphim_runner.planning.outcome import needs_context
 from terraphim_runner.ports import Clock, MachineSpec, Provider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
-from terraphim_runner.services.events import event_of_run
+from terraphim_runner.services.events import event_of_run, gets_secrets
 from terraphim_runner.services.progress import StoreReporter, reporting
 from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Sources
@@ -219,10 +218,7 @@ class Worker:
         raise AssertionError("the last try returns or raises")
 
     def _secrets(self, event: Event) -> Mapping[str, Secret]:
-        """Return the repository's secrets; a pull request of a fork gets none, as on GitHub."""
-        if event.name != "pull_request_target" and from_fork(event):
-            return {}
-        return self._repositories.of(event.repository.full_name).secrets
+        return self._repositories.of(event.repository.full_name).secrets if gets_secrets(event) else {}
 
     async def _say(self, reporter: StoreReporter, text: str) -> None:
         if reporter.trouble is None:
