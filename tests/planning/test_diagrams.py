@@ -1,5 +1,6 @@
 """Plans as pictures: well formed, complete, the same each time, and never steered by what a workflow says."""
 
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.planning import JobOutline, Outlook, PlanOutline, outline
 from terraphim_runner.planning.diagrams import render_mermaid, render_svg
-from terraphim_runner.planning.diagrams.layout import layers
+from terraphim_runner.planning.diagrams.layout import lay_out
 
 SVG = "{http://www.w3.org/2000/svg}"
 TEXT = """\
@@ -38,14 +39,32 @@ def test_mermaid_has_a_node_per_job_and_an_arrow_per_need(workflow: Callable):
     ]
 
 
-def test_layers_put_each_job_right_of_all_that_it_needs(workflow: Callable):
-    cells = layers(outline(workflow(TEXT), "push", {}))
-    assert {key: (cell.column, cell.row) for key, cell in cells.items()} == {
+def test_layout_puts_each_job_right_of_all_that_it_needs(workflow: Callable):
+    layout = lay_out(outline(workflow(TEXT), "push", {}))
+    assert {key: (cell.column, cell.row) for key, cell in layout.cells.items()} == {
         "build": (0, 0),
         "test": (1, 0),
         "docs": (1, 1),
         "deploy": (2, 0),
     }
+
+
+def test_layout_leaves_room_for_a_line_over_several_columns(workflow: Callable):
+    layout = lay_out(outline(workflow(TEXT), "push", {}))
+    assert layout.route(JobKey("build"), JobKey("deploy")) == [(0, 0), (1, 2), (2, 0)]
+    assert layout.row_count == 3
+
+
+def test_pictures_of_very_many_jobs_are_drawn_soon():
+    jobs = [JobOutline(key=JobKey("j0"), needs=(), outlook=Outlook.SKIPPED)]
+    for number in range(1, 2000):
+        needs = tuple(JobKey(f"j{need}") for need in (0, number - 1))
+        jobs.append(JobOutline(key=JobKey(f"j{number}"), needs=needs, outlook=Outlook.SKIPPED))
+    plan = PlanOutline(workflow="w", path="p", event="push", jobs=tuple(jobs))
+    began = time.monotonic()
+    ET.fromstring(render_svg(plan))
+    assert render_mermaid(plan).count("-->") == 2 * 1999
+    assert time.monotonic() - began < 2
 
 
 def test_svg_shows_every_job_and_is_well_formed(workflow: Callable):

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.planning.diagrams.labels import MAX_CHARS, WORDS, cut, subtitle, title
-from terraphim_runner.planning.diagrams.layout import Cell, layers
+from terraphim_runner.planning.diagrams.layout import Cell, Layout, lay_out
 from terraphim_runner.planning.plan import Outlook, PlanOutline
 
 # Pixels.
@@ -31,11 +31,10 @@ _FONT: Final = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 def render_svg(plan: PlanOutline) -> str:
     """Return the document. All text of the workflow's is escaped and cut to its box, whole in the box's tooltip."""
-    cells = layers(plan)
-    lefts, right = _columns(cells)
-    rows = 1 + max((cell.row for cell in cells.values()), default=0)
+    layout = lay_out(plan)
+    lefts, right = _columns(layout.cells)
     width = max(right + _MARGIN, _MIN_PICTURE)
-    height = _HEADER + rows * _ROW + _LEGEND
+    height = _HEADER + layout.row_count * _ROW + _LEGEND
     heading = f"{plan.workflow} on {plan.event}"
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     lines = [
@@ -43,8 +42,8 @@ def render_svg(plan: PlanOutline) -> str:
         f"<title>{_text(heading)}</title>",
         f'<rect width="{width:g}" height="{height:g}" fill="#ffffff"/>',
         f'<text x="{_MARGIN}" y="28" font-size="16" font-weight="600" fill="#1f2328">{_text(cut(heading))}</text>',
-        *_edges(cells, lefts),
-        *_boxes(cells, lefts),
+        *_edges(layout, lefts),
+        *_boxes(layout.cells, lefts),
         *_legend(plan, height),
         "</svg>",
     ]
@@ -66,31 +65,43 @@ def _columns(cells: Mapping[JobKey, Cell]) -> tuple[dict[int, tuple[float, float
     return edges, max(left - _GAP, _MARGIN)
 
 
-def _top(cell: Cell) -> float:
-    return _HEADER + cell.row * _ROW
+def _top(row: int) -> float:
+    return _HEADER + row * _ROW
 
 
-def _edges(cells: Mapping[JobKey, Cell], lefts: Mapping[int, tuple[float, float]]) -> Iterator[str]:
-    """Yield a curve from the right edge of each needed job to the left edge of the one that needs it."""
-    for cell in cells.values():
-        for key in cell.job.needs:
-            if key not in cells:
-                continue
-            left, width = lefts[cells[key].column]
-            x1, y1 = left + width, _top(cells[key]) + _BOX_HEIGHT / 2
-            x2, y2 = lefts[cell.column][0], _top(cell) + _BOX_HEIGHT / 2
-            # A line over several columns bends beside its end only, in the gap that is free of boxes.
-            bend = x2 - _GAP / 2
-            path = f"M{x1:g} {y1:g} H{bend - 24:g} C{bend:g} {y1:g} {bend:g} {y2:g} {x2 - 7:g} {y2:g}"
-            yield f'<path d="{path}" fill="none" stroke="#8c959f" stroke-width="1.5"/>'
-            yield f'<path d="M{x2:g} {y2:g} l-8 -4 v8 z" fill="#8c959f"/>'
+def _edges(layout: Layout, lefts: Mapping[int, tuple[float, float]]) -> Iterator[str]:
+    """Yield a line from each needed job to the one that needs it: straight below boxes, curved in the gaps between."""
+    for cell in layout.cells.values():
+        for need in cell.job.needs:
+            if need in layout.cells:
+                yield from _edge(layout.route(need, cell.job.key), lefts)
+
+
+def _edge(route: list[tuple[int, int]], lefts: Mapping[int, tuple[float, float]]) -> Iterator[str]:
+    parts: list[str] = []
+    x = y = 0.0
+    for number, (column, row) in enumerate(route):
+        left, width = lefts[column]
+        middle = _top(row) + _BOX_HEIGHT / 2
+        if number == 0:
+            parts.append(f"M{left + width:g} {middle:g}")
+        else:
+            # The arrow's head takes the last pixels.
+            end = left - 7 if number == len(route) - 1 else left
+            begin = left - _GAP
+            parts.append(f"H{begin:g} C{begin + _GAP / 2:g} {y:g} {begin + _GAP / 2:g} {middle:g} {end:g} {middle:g}")
+            if number < len(route) - 1:
+                parts.append(f"H{left + width:g}")
+        x, y = left, middle
+    yield f'<path d="{" ".join(parts)}" fill="none" stroke="#8c959f" stroke-width="1.5"/>'
+    yield f'<path d="M{x:g} {y:g} l-8 -4 v8 z" fill="#8c959f"/>'
 
 
 def _boxes(cells: Mapping[JobKey, Cell], lefts: Mapping[int, tuple[float, float]]) -> Iterator[str]:
     for cell in cells.values():
         job = cell.job
         left, width = lefts[cell.column]
-        top = _top(cell)
+        top = _top(cell.row)
         fill, stroke = _COLORS[job.outlook]
         dashes = ' stroke-dasharray="5 4"' if job.outlook is Outlook.SKIPPED else ""
         reason = f": {job.reason}" if job.reason else ""
