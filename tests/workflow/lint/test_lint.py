@@ -112,3 +112,12 @@ def test_lint_place_of_any_spelling_is_inside_of_the_file(parts: list[str]) -> N
     if workflow is not None:
         for item in lint(workflow):
             assert 1 <= item.span.start.line <= text.count("\n") + 1
+
+
+def test_lint_of_a_long_chain_of_jobs_that_cannot_run_is_quick() -> None:
+    jobs = "".join(f"  a{n}: {{needs: a{n + 1}, runs-on: x, steps: [run: a]}}\n" for n in range(3_000))
+    workflow = read(f"on: push\njobs:\n{jobs}  a3000: {{if: false, runs-on: x, steps: [run: a]}}\n")
+    began = time.monotonic()
+    found = lint(workflow, disabled=frozenset({"missing-timeout"}))
+    assert time.monotonic() - began < 1
+    assert [item.rule for item in found] == ["unreachable-job"] * MAX_PER_RULE

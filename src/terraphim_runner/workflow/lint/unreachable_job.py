@@ -4,7 +4,8 @@ Its ``if`` is false whatever happens, or asks for an event that the workflow is 
 that can never run and has no ``always()`` or the like in its ``if``.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from terraphim_runner.expressions import to_string
@@ -14,7 +15,7 @@ from terraphim_runner.expressions.truth import certain
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow.lint.subject import Finding, Subject
-from terraphim_runner.workflow.tree import Job, Need
+from terraphim_runner.workflow.tree import Job, Need, Workflow
 
 ID: Final = "unreachable-job"
 SUMMARY: Final = "a job that no event can start"
@@ -22,33 +23,47 @@ SUMMARY: Final = "a job that no event can start"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at each job after those that it needs."""
-    stopped: dict[JobKey, frozenset[str]] = {}
-    pending = list(subject.workflow.jobs.values())
-    while pending:
-        ready = [job for job in pending if all(need.job in stopped for need in job.needs)]
-        if not ready:
-            return
-        for job in ready:
-            above = frozenset[str]().union(*(stopped[need.job] for need in job.needs))
-            found = _judge(subject, job, above)
-            stopped[job.key] = above if found is None else above | {job.key.lower()}
-            if found is not None:
-                yield found
-        pending = [job for job in pending if job.key not in stopped]
+    stopped: set[str] = set()
+    below: set[JobKey] = set()
+    for job in _in_order(subject.workflow):
+        is_below = any(need.job in below for need in job.needs)
+        found = _judge(subject, job, stopped, is_below=is_below)
+        if found is not None:
+            stopped.add(job.key.lower())
+            yield found
+        if is_below or found is not None:
+            below.add(job.key)
 
 
-def _judge(subject: Subject, job: Job, above: frozenset[str]) -> Finding | None:
-    """Return why the job cannot run; ``above`` are the jobs that cannot, among all that it needs directly or not."""
+def _in_order(workflow: Workflow) -> Iterator[Job]:
+    """Yield each job after its needs, in time proportional to how many of both there are."""
+    waits = {key: len(job.needs) for key, job in workflow.jobs.items()}
+    dependents: dict[JobKey, list[JobKey]] = {key: [] for key in workflow.jobs}
+    for key, job in workflow.jobs.items():
+        for need in job.needs:
+            dependents[need.job].append(key)
+    ready = deque(key for key, count in waits.items() if not count)
+    while ready:
+        key = ready.popleft()
+        yield workflow.jobs[key]
+        for dependent in dependents[key]:
+            waits[dependent] -= 1
+            if not waits[dependent]:
+                ready.append(dependent)
+
+
+def _judge(subject: Subject, job: Job, stopped: Collection[str], *, is_below: bool) -> Finding | None:
+    """Return why the job cannot run. ``stopped`` are the jobs that cannot; ``is_below``: it needs one, however far."""
     if job.condition is not None:
         root = job.condition.expression.root
-        if certain(root, lambda node: _known(subject, node, frozenset())) is False:
+        if certain(root, lambda node: _known(subject, node, (), is_below=False)) is False:
             message = f"job {str(job.key)!r} can never run: its 'if' is false whatever happens"
             return Finding(span=job.condition.span, message=message)
-        if not above or certain(root, lambda node: _known(subject, node, above)) is not False:
+        if not is_below or certain(root, lambda node: _known(subject, node, stopped, is_below=True)) is not False:
             return None
-    elif not above:
+    elif not is_below:
         return None
-    need, culprit = _reason(subject, job, above)
+    need, culprit = _reason(subject, job, stopped)
     through = "" if need.job == culprit else f" through {str(need.job)!r}"
     message = f"job {str(job.key)!r} can never run: it needs {str(culprit)!r}{through}, which can never run itself"
     related = (Related(message="what it needs", span=subject.workflow.jobs[culprit].span),)
@@ -56,27 +71,27 @@ def _judge(subject: Subject, job: Job, above: frozenset[str]) -> Finding | None:
     return Finding(span=need.span, message=message, fix=fix, related=related)
 
 
-def _reason(subject: Subject, job: Job, above: frozenset[str]) -> tuple[Need, JobKey]:
+def _reason(subject: Subject, job: Job, stopped: Collection[str]) -> tuple[Need, JobKey]:
     """Return the need that stops the job, and the nearest job there that cannot run."""
     through = {need.job: need for need in job.needs}
     level = list(through)
     while True:
         for key in level:
-            if key.lower() in above:
+            if key.lower() in stopped:
                 return through[key], key
-        below = [(need.job, key) for key in level for need in subject.workflow.jobs[key].needs]
-        level = [key for key, _ in below if key not in through]
-        for key, above_it in below:
-            through.setdefault(key, through[above_it])
+        above = [(need.job, key) for key in level for need in subject.workflow.jobs[key].needs]
+        level = [key for key, _ in above if key not in through]
+        for key, from_key in above:
+            through.setdefault(key, through[from_key])
 
 
-def _known(subject: Subject, node: Node, above: frozenset[str]) -> bool | None:
+def _known(subject: Subject, node: Node, stopped: Collection[str], *, is_below: bool) -> bool | None:
     match node:
-        case Call(function="success", arguments=()) if above:
+        case Call(function="success", arguments=()) if is_below:
             return False
         case Call(function="success", arguments=names):
             literals = {to_string(name.value).lower() for name in names if isinstance(name, Literal)}
-            return False if literals & above else None
+            return False if any(name in stopped for name in literals) else None
         case Comparison(operator=Operator.EQUAL | Operator.NOT_EQUAL):
             return _event_comparison(subject, node)
         case _:
