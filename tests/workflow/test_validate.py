@@ -180,7 +180,11 @@ def test_validate_hostile_content_in_any_format_stays_inside_of_its_line(form: s
     assert not any(line.startswith("::error::") for line in shown.splitlines())
 
 
-def test_validate_hostile_file_name_cannot_begin_a_workflow_command() -> None:
-    Path("a\u2028::error::x.yml").write_text(BROKEN)
-    result = validated(".", "--format", "github")
+@pytest.mark.parametrize("separator", ["\u2028", "\n", "\r", "\x0b", "\x85"])
+def test_validate_hostile_file_name_cannot_begin_a_workflow_command(separator: str) -> None:
+    Path(f"a{separator}::error::x.yml").write_text(BROKEN)
+    result = validated(".", "--format", "github", "--no-warnings")
     assert [line[:12] for line in result.stdout.splitlines()] == ["::error file"]
+    shown = validated(".").stderr
+    assert "::error::x.yml:2:13: " in shown
+    assert not any(line.startswith("::") for line in shown.splitlines())
