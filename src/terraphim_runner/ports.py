@@ -227,7 +227,10 @@ class CheckoutError(Exception):
 
 
 class JobReporter(Protocol):
-    """Is told of a job's progress, in order. Lines are masked already. Must not block for long."""
+    """Is told of a job's progress, in order. Lines are masked already. Must not block for long.
+
+    Steps may overlap; their numbers tell them apart.
+    """
 
     async def step_started(self, number: int, name: str, at: datetime) -> None: ...
 

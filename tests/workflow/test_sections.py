@@ -23,15 +23,12 @@ from terraphim_runner.workflow.tree import (
 )
 
 
-def language(directory: Path, name: str) -> Workflow:
-    result = parse(f"{name}.yml", (directory / "language" / f"{name}.yml").read_text(), check_support=False)
-    assert result.workflow is not None
-    return result.workflow
-
-
 @pytest.fixture
 def sections(golden_directory: Path) -> Workflow:
-    return language(golden_directory, "valid_sections")
+    text = (golden_directory / "language" / "valid_sections.yml").read_text()
+    result = parse("valid_sections.yml", text, check_support=False)
+    assert result.workflow is not None
+    return result.workflow
 
 
 def source(value: object) -> str:
@@ -124,7 +121,9 @@ def test_parse_uses_of_every_kind_is_taken_apart(sections: Workflow) -> None:
 
 
 def test_parse_background_steps_gives_a_kind_to_each(golden_directory: Path) -> None:
-    steps = language(golden_directory, "valid_background").jobs[JobKey("a")].steps
+    workflow = parse("w.yml", (golden_directory / "valid_background.yml").read_text()).workflow
+    assert workflow is not None
+    steps = workflow.jobs[JobKey("a")].steps
     server, data, plain, wait, _, wait_all, _, cancel, parallel = steps
     assert isinstance(server, RunStep)
     assert isinstance(data, UsesStep)

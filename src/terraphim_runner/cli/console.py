@@ -118,22 +118,24 @@ class _LegReporter:
     def __init__(self, console: Console, leg: PlannedLeg) -> None:
         self._console = console
         self._leg = leg
-        self._pending = ""
-        """The heading of a step that has not said anything yet; one that is skipped never gets it."""
+        self._headings: dict[int, str] = {}
+        """Of the steps that have started; one is printed when its step speaks after another did, or first."""
+        self._speaking = 0
 
     async def step_started(self, number: int, name: str, at: datetime) -> None:
         data = {"job": self._leg.key, "step": number, "name": name, "at": at.isoformat()}
         if self._console.machine_readable:
             self._console.emit("step_started", data, "")
-        self._pending = f"{self._leg.name} │ ● {name}"
+        self._headings[number] = f"{self._leg.name} │ ● {name}"
 
     async def log(self, lines: Sequence[LogLine]) -> None:
-        if self._pending and not self._console.machine_readable:
-            self._console.emit("step_started", {}, self._pending)
-            self._pending = ""
         for line in lines:
             if line.kind is LogKind.ENDGROUP:
                 continue
+            if line.step != self._speaking:
+                self._speaking = line.step
+                if line.step in self._headings and not self._console.machine_readable:
+                    self._console.emit("step_started", {}, self._headings[line.step])
             data = {
                 "job": self._leg.key,
                 "step": line.step,
@@ -163,7 +165,7 @@ class _LegReporter:
             self._console.emit("annotation", data, "")
 
     async def step_completed(self, result: StepResult) -> None:
-        self._pending = ""
+        self._headings.pop(result.number, None)
         seconds = (result.completed_at - result.started_at).total_seconds()
         data = {
             "job": self._leg.key,

@@ -10,6 +10,7 @@ from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.output import LogBudget, OutputProcessor
 from terraphim_runner.execution.request import JobRequest
 from terraphim_runner.execution.state import JobState
+from terraphim_runner.execution.turns import Turn
 from terraphim_runner.model.job import LogKind, LogLine
 from terraphim_runner.ports import Clock, JobReporter, Session
 
@@ -26,6 +27,7 @@ class JobFrame:
     contexts: JobContexts
     masks: Masks
     budget: LogBudget
+    turns: tuple[Turn, ...]
     stop: Cancellation = field(default_factory=Cancellation)
     state: JobState = field(default_factory=JobState)
     environment: dict[str, str] = field(default_factory=dict[str, str])

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import anyio
 
+from terraphim_runner.execution.background import BackgroundSteps
 from terraphim_runner.execution.contexts import JobContexts, evaluate_environment
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
@@ -12,7 +13,8 @@ from terraphim_runner.execution.layout import Layout
 from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.output import LogBudget
 from terraphim_runner.execution.request import JobRequest
-from terraphim_runner.execution.step import run_step, shown
+from terraphim_runner.execution.step import shown
+from terraphim_runner.execution.turns import turns
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import EvaluationError, render
 from terraphim_runner.model.errors import InfrastructureError
@@ -69,6 +71,7 @@ def _frame(request: JobRequest, session: Session, reporter: JobReporter, clock: 
         masks=masks,
         environment=dict(request.environment),
         budget=LogBudget(left_bytes=request.limits.log_bytes),
+        turns=turns(request.job.steps),
     )
 
 
@@ -77,7 +80,7 @@ def _result(frame: JobFrame, started_at: datetime, outputs: dict[str, str], erro
         conclusion=frame.state.status,
         started_at=started_at,
         completed_at=frame.clock.now(),
-        steps=tuple(shown(frame, result) for result in frame.state.results),
+        steps=tuple(shown(frame, result) for result in sorted(frame.state.results, key=lambda item: item.number)),
         outputs=outputs,
         annotations=tuple(frame.state.annotations),
         error=frame.masks.apply(error) if error else None,
@@ -131,6 +134,7 @@ async def _environment_error(frame: JobFrame) -> str | None:
 
 async def _run_steps(frame: JobFrame) -> None:
     scope = anyio.CancelScope()
+    steps = BackgroundSteps(frame)
 
     async def watch_request() -> None:
         await frame.request.cancellation.wait()
@@ -148,8 +152,8 @@ async def _run_steps(frame: JobFrame) -> None:
 
     async def run_all() -> None:
         with scope:
-            for number, step in enumerate(frame.request.job.steps, start=1):
-                await run_step(frame, number, step)
+            await steps.run(frame.turns)
+        steps.settle()
 
     await watched(run_all, watch_request, watch_time, enforce_deadline)
 

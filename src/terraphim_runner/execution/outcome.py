@@ -8,13 +8,18 @@ from terraphim_runner.model.states import Conclusion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """``conclusion`` is success, failure or cancelled. ``error`` says why where an exit code does not."""
+    """``conclusion`` is success, failure, cancelled or skipped. ``error`` says why where an exit code does not.
+
+    ``environment`` and ``paths`` are what it adds for the steps after it, oldest first.
+    """
 
     conclusion: Conclusion
     exit_code: int | None = None
     outputs: Mapping[str, str] = field(default_factory=dict[str, str])
     summary: str = ""
     error: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    paths: tuple[str, ...] = ()
 
 
 class StepFailure(Exception):  # noqa: N818 - a result on its way up, not trouble of ours

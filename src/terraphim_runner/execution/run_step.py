@@ -41,13 +41,15 @@ class Script:
     environment: Mapping[str, str]
     action: str
     """``GITHUB_ACTION``."""
+    paths: tuple[str, ...] = ()
+    """What ``GITHUB_PATH`` added before it was this step's turn, oldest first."""
 
 
 async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -> Outcome:
     """Run the script to its end, or to the end of its graces once ``interrupt`` is requested.
 
-    What the step wrote to its environment files takes effect whether it failed or not. Raises ``StepFailure`` and, when
-    the machine is gone, ``InfrastructureError``.
+    What the step wrote to its environment files is in the outcome, whether it failed or not. Raises ``StepFailure``
+    and, when the machine is gone, ``InfrastructureError``.
     """
     try:
         shell = find_shell(script.shell)
@@ -69,25 +71,13 @@ async def run_script(frame: JobFrame, script: Script, interrupt: Cancellation) -
     except CommandStartError as error:
         without_bash = replace(command, argv=WITHOUT_BASH.argv(path)) if shell is DEFAULT else None
         ended = await _run_instead(frame, without_bash, output, interrupt, error)
-    outputs, summary = await _apply(frame, script.number, files, output.result)
-    errors = output.result.errors
+    outcome = await _collect(frame, script.number, files, output.result)
     if interrupt.requested:
-        return Outcome(
-            conclusion=Conclusion.CANCELLED,
-            exit_code=ended.status,
-            outputs=outputs,
-            summary=summary,
-            error=interrupt.reason,
-        )
+        return replace(outcome, conclusion=Conclusion.CANCELLED, exit_code=ended.status, error=interrupt.reason)
     if not ended.ok:
         await frame.log(output.say(LogKind.ERROR, f"Process completed with exit code {ended.status}."))
-    return Outcome(
-        conclusion=Conclusion.SUCCESS if ended.ok and not errors else Conclusion.FAILURE,
-        exit_code=ended.status,
-        outputs=outputs,
-        summary=summary,
-        error="; ".join(errors) or None,
-    )
+        outcome = replace(outcome, conclusion=Conclusion.FAILURE)
+    return replace(outcome, exit_code=ended.status)
 
 
 class _StepFiles:
@@ -118,7 +108,7 @@ def _process_environment(frame: JobFrame, script: Script, files: _StepFiles) -> 
     # The defaults that tell a step where it is cannot be overwritten, as on GitHub; PATH and HOME can.
     environment |= {name: value for name, value in defaults.items() if name.startswith(_RESERVED_PREFIXES)}
     environment["GITHUB_ACTION"] = script.action
-    environment["PATH"] = frame.state.search_path(environment.get("PATH", ""))
+    environment["PATH"] = ":".join(filter(None, (*reversed(script.paths), environment.get("PATH"))))
     environment |= {kind.variable: path for kind, path in files.paths.items()}
     return environment
 
@@ -184,19 +174,17 @@ async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> E
     return await watched(process.wait, escalate)
 
 
-async def _apply(frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput) -> tuple[dict[str, str], str]:
-    """Let what the step wrote take effect; return its outputs and its summary.
+async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput) -> Outcome:
+    """Return what the step wrote for others: success, or failure when a file or a command of its is bad.
 
-    A bad file fails the step, and the others count nevertheless.
+    A bad file fails the step, and the others count nevertheless. Annotations are reported at once.
     """
-    state = frame.state
-    state.environment |= commands.environment
-    state.paths += commands.paths
-    room = frame.request.limits.annotations_per_job - len(state.annotations)
+    annotations = frame.state.annotations
+    room = frame.request.limits.annotations_per_job - len(annotations)
     for annotation in commands.annotations[: max(0, room)]:
-        state.annotations.append(annotation)
+        annotations.append(annotation)
         await frame.reporter.annotation(annotation)
-    outputs = dict(commands.outputs)
+    environment, paths, outputs = dict(commands.environment), list(commands.paths), dict(commands.outputs)
     summary = ""
     try:
         summary = frame.masks.apply(await files.read(FileCommand.SUMMARY))
@@ -205,24 +193,35 @@ async def _apply(frame: JobFrame, number: int, files: _StepFiles, commands: Step
         await frame.say(number, LogKind.ERROR, f"the step summary is dropped: {error}")
 
     async def take_environment() -> None:
-        await _apply_environment(frame, number, parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV))
+        pairs = parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV)
+        await _take_environment(frame, number, pairs, environment)
 
     async def take_paths() -> None:
-        state.paths.extend(parse_paths(await files.read(FileCommand.PATH)))
+        paths.extend(parse_paths(await files.read(FileCommand.PATH)))
 
     async def take_outputs() -> None:
         outputs.update(parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT))
 
+    errors = list(commands.errors)
     for take in (take_environment, take_paths, take_outputs):
         try:
             await take()
         except FileCommandError as error:
             await frame.say(number, LogKind.ERROR, str(error))
-            commands.errors.append(frame.masks.apply(str(error)))
-    return outputs, summary
+            errors.append(frame.masks.apply(str(error)))
+    return Outcome(
+        conclusion=Conclusion.FAILURE if errors else Conclusion.SUCCESS,
+        outputs=outputs,
+        summary=summary,
+        error="; ".join(errors) or None,
+        environment=environment,
+        paths=tuple(paths),
+    )
 
 
-async def _apply_environment(frame: JobFrame, number: int, pairs: Mapping[str, str]) -> None:
+async def _take_environment(
+    frame: JobFrame, number: int, pairs: Mapping[str, str], environment: dict[str, str]
+) -> None:
     for name, value in pairs.items():
         if name.upper() == _FORBIDDEN_IN_ENV:
             raise FileCommandError(f"can't store {name} through $GITHUB_ENV: it would change how actions are run")
@@ -232,4 +231,4 @@ async def _apply_environment(frame: JobFrame, number: int, pairs: Mapping[str, s
             )
             await frame.say(number, LogKind.WARNING, text)
             continue
-        frame.state.environment[name] = value
+        environment[name] = value

@@ -25,7 +25,3 @@ class JobState:
         if self.cancelled:
             return Conclusion.CANCELLED
         return Conclusion.FAILURE if self.failed else Conclusion.SUCCESS
-
-    def search_path(self, base: str) -> str:
-        """Return ``PATH`` as the next step sees it."""
-        return ":".join([*reversed(self.paths), base] if base else [*reversed(self.paths)])

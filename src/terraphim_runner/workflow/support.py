@@ -1,30 +1,20 @@
 """What the language has and this runner does not carry out yet. Such a workflow is refused: nothing is ignored.
 
-Each entry of the three tables is one feature: who finds it, and what would be lost without it. The day a feature is
+Each entry of the tables is one feature: who finds it, and what would be lost without it. The day a feature is
 built, its entry goes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from terraphim_runner.expressions import Template, TemplateTree
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
 from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
-from terraphim_runner.workflow.tree import (
-    CallJob,
-    CancelStep,
-    Job,
-    ParallelStep,
-    RunStep,
-    Step,
-    UsesStep,
-    WaitAllStep,
-    WaitStep,
-    Workflow,
-)
+from terraphim_runner.workflow.tree import CallJob, Job, ParallelStep, Step, UsesStep, Workflow
 
+Part = TypeVar("Part")
 Found = Iterable[tuple[Span, str]]
 """Where a feature stands, and how it is called in the message."""
 
@@ -41,14 +31,17 @@ def unsupported(workflow: Workflow) -> tuple[Diagnostic, ...]:
 
 
 def _gaps(workflow: Workflow) -> Iterator[tuple[Span, str, str]]:
-    for find, meaning in _OF_WORKFLOW:
-        yield from ((span, what, meaning) for span, what in find(workflow))
+    yield from _found(_OF_WORKFLOW, workflow)
     for job in workflow.jobs.values():
-        for find, meaning in _OF_JOB:
-            yield from ((span, what, meaning) for span, what in find(job))
+        yield from _found(_OF_JOB, job)
         for step in _all_steps(job.steps):
-            for find, meaning in _OF_STEP:
-                yield from ((span, what, meaning) for span, what in find(step))
+            yield from _found(_OF_STEP, step)
+            if isinstance(step, UsesStep):
+                yield from _found(_OF_USES, step)
+
+
+def _found(table: tuple[tuple[Callable[[Part], Found], str], ...], part: Part) -> list[tuple[Span, str, str]]:
+    return [(span, what, meaning) for find, meaning in table for span, what in find(part)]
 
 
 def _all_steps(steps: Iterable[Step]) -> Iterator[Step]:
@@ -114,9 +107,10 @@ def _strategy(job: Job) -> Found:
 
 
 def _job_keys(job: Job) -> Found:
-    yield from _keys(job.env, "'env'", job.span)
+    found = _keys(job.env, "'env'", job.span)
     if job.strategy is not None and job.strategy.matrix is not None:
-        yield from _keys(job.strategy.matrix, "'matrix'", job.strategy.span)
+        found += _keys(job.strategy.matrix, "'matrix'", job.strategy.span)
+    return found
 
 
 _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
@@ -133,75 +127,65 @@ _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
 )
 
 
-def _background(step: Step) -> Found:
-    match step:
-        case RunStep(background=True) | UsesStep(background=True):
-            return [(step.span, "'background'")]
-        case WaitStep():
-            return [(step.span, "'wait'")]
-        case WaitAllStep():
-            return [(step.span, "'wait-all'")]
-        case CancelStep():
-            return [(step.span, "'cancel'")]
-        case ParallelStep():
-            return [(step.span, "'parallel'")]
-        case _:
-            return ()
+def _step_keys(step: Step) -> Found:
+    return _keys(step.env, "'env'", step.span)
 
 
-def _docker_action(step: Step) -> Found:
-    if isinstance(step, UsesStep) and isinstance(step.action, DockerAction):
+_OF_STEP: Final[tuple[tuple[Callable[[Step], Found], str], ...]] = ((_step_keys, "keys stay as written"),)
+
+
+def _docker_action(step: UsesStep) -> Found:
+    if isinstance(step.action, DockerAction):
         return [(step.uses_span, f"the container action {shown(step.uses)}")]
     return ()
 
 
-def _local_action(step: Step) -> Found:
-    if isinstance(step, UsesStep) and isinstance(step.action, LocalAction):
-        return [(step.uses_span, f"the local action {shown(step.uses)}")]
-    return ()
+def _local_action(step: UsesStep) -> Found:
+    return [(step.uses_span, f"the local action {shown(step.uses)}")] if isinstance(step.action, LocalAction) else ()
 
 
-def _remote_action(step: Step) -> Found:
-    if isinstance(step, UsesStep) and isinstance(step.action, RemoteAction) and not is_checkout(step.action):
+def _remote_action(step: UsesStep) -> Found:
+    if isinstance(step.action, RemoteAction) and not is_checkout(step.action):
         return [(step.uses_span, f"the action {shown(step.uses)}")]
     return ()
 
 
-def _step_keys(step: Step) -> Found:
-    yield from _keys(step.env, "'env'", step.span)
-    if isinstance(step, UsesStep):
-        yield from _keys(step.with_, "'with'", step.span)
+def _input_keys(step: UsesStep) -> Found:
+    return _keys(step.with_, "'with'", step.span)
 
 
-def _checkout_input(*names: str) -> Callable[[Step], Found]:
+def _checkout_input(*names: str) -> Callable[[UsesStep], Found]:
     """Return what finds these inputs of ``actions/checkout``, whatever their values."""
 
-    def find(step: Step) -> Found:
-        for name, value in _checkout_inputs(step):
-            if name in names:
-                yield value.span, f"the input '{name}' of '{CHECKOUT}'"
+    def find(step: UsesStep) -> Found:
+        return [
+            (value.span, f"the input '{name}' of '{CHECKOUT}'")
+            for name, value in _checkout_inputs(step).items()
+            if name in names
+        ]
 
     return find
 
 
-def _checkout_extra(step: Step) -> Found:
-    for name, value in _checkout_inputs(step):
-        if name in ("lfs", "submodules") and value.is_literal and value.source.lower() != "false":
-            yield value.span, f"'{name}: {value.source[:40]}'"
+def _checkout_extra(step: UsesStep) -> Found:
+    return [
+        (value.span, f"'{name}: {value.source[:40]}'")
+        for name, value in _checkout_inputs(step).items()
+        if name in ("lfs", "submodules") and value.is_literal and value.source.lower() != "false"
+    ]
 
 
-def _checkout_inputs(step: Step) -> Iterator[tuple[str, Template]]:
-    if isinstance(step, UsesStep) and is_checkout(step.action) and isinstance(step.with_, Mapping):
-        for name, value in step.with_.items():
-            yield name.lower(), value
+def _checkout_inputs(step: UsesStep) -> dict[str, Template]:
+    if isinstance(step.with_, Template) or not step.with_ or not is_checkout(step.action):
+        return {}
+    return {name.lower(): value for name, value in step.with_.items()}
 
 
-_OF_STEP: Final[tuple[tuple[Callable[[Step], Found], str], ...]] = (
-    (_background, "steps run one after the other, none in the background"),
+_OF_USES: Final[tuple[tuple[Callable[[UsesStep], Found], str], ...]] = (
     (_docker_action, "no container is started for a step"),
     (_local_action, "no action file of the repository is read"),
     (_remote_action, f"only '{CHECKOUT}' is built in"),
-    (_step_keys, "keys stay as written"),
+    (_input_keys, "keys stay as written"),
     (_checkout_input("filter"), "objects are never fetched partially"),
     (_checkout_input("github-server-url"), "only the server that the workflow comes from is asked"),
     (_checkout_input("sparse-checkout", "sparse-checkout-cone-mode"), "the whole tree is checked out"),
@@ -211,16 +195,18 @@ _OF_STEP: Final[tuple[tuple[Callable[[Step], Found], str], ...]] = (
 )
 
 
-def _keys(tree: TemplateTree, where: str, span: Span) -> Found:
-    """Yield the keys that are expressions, at the place of their values; ``span`` is for those without any."""
-    if isinstance(tree, Template):
-        return
+def _keys(tree: TemplateTree, where: str, span: Span) -> list[tuple[Span, str]]:
+    """Return the keys that are expressions, at the place of their values; ``span`` is for those without any."""
+    if isinstance(tree, Template) or not tree:
+        return []
+    found: list[tuple[Span, str]] = []
     if isinstance(tree, Mapping):
         for name, value in tree.items():
             if "${{" in name:
-                yield _span(value) or span, f"the expression {shown(name)} as a key in {where}"
+                found.append((_span(value) or span, f"the expression {shown(name)} as a key in {where}"))
     for item in tree.values() if isinstance(tree, Mapping) else tree:
-        yield from _keys(item, where, span)
+        found += _keys(item, where, span)
+    return found
 
 
 def _span(tree: TemplateTree) -> Span | None:
