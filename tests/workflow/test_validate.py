@@ -188,3 +188,11 @@ def test_validate_hostile_file_name_cannot_begin_a_workflow_command(separator: s
     shown = validated(".").stderr
     assert "::error::x.yml:2:13: " in shown
     assert not any(line.startswith("::") for line in shown.splitlines())
+
+
+def test_validate_warns_also_of_what_is_legal_and_not_supported_yet() -> None:
+    Path("w.yml").write_text("on: push\njobs: {a: {uses: owner/repo/.github/workflows/x.yml@main}}\n")
+    result = validated("w.yml")
+    if "not-supported" in result.stderr:
+        assert result.exit_code == 2
+    assert "w.yml:2:20: warning: found the third-party workflow" in result.stderr

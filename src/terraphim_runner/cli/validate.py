@@ -25,10 +25,12 @@ from terraphim_runner.reports.validation import (
 )
 from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.lint import RULES, lint
+from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.yaml import MAX_BYTES
 
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
+_NOT_SUPPORTED: Final = "not-supported"
 _OK: Final = 0
 _INVALID: Final = 2
 
@@ -126,10 +128,19 @@ def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
     found = result.diagnostics
     if disabled is None:
         found = tuple(item for item in found if item.severity is Severity.ERROR)
-    elif result.workflow is not None:
-        kept = [item for item in found if item.rule not in disabled]
-        found = tuple(sorted((*kept, *lint(result.workflow, disabled=disabled)), key=lambda item: item.span.start))
+    else:
+        kept = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
+        workflow = result.workflow or _legal(path, content, found)
+        warnings = () if workflow is None else lint(workflow, disabled=disabled)
+        found = tuple(sorted((*kept, *warnings), key=lambda item: item.span.start))
     return CheckedFile(path=path, text=content, diagnostics=found)
+
+
+def _legal(path: str, content: str, found: tuple[Diagnostic, ...]) -> Workflow | None:
+    """Return the workflow when all that is wrong with it is what this runner does not do yet."""
+    if any(item.severity is Severity.ERROR and item.rule != _NOT_SUPPORTED for item in found):
+        return None
+    return parse(path, content, check_support=False).workflow
 
 
 def _read(file: Path) -> str | Diagnostic:

@@ -19,7 +19,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def read(text: str, name: str = "ci.yml") -> Workflow:
-    result = parse(name, text)
+    result = parse(name, text, check_support=False)
     assert result.workflow is not None, [item.headline() for item in result.diagnostics]
     return result.workflow
 

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from terraphim_runner.model.source import Span
 from terraphim_runner.workflow.lint.subject import Finding, Subject
-from terraphim_runner.workflow.tree import UsesStep
+from terraphim_runner.workflow.tree import CallJob, UsesStep
 
 ID: Final = "unpinned-action"
 SUMMARY: Final = "a third-party action that is not fixed to a full commit"
@@ -21,26 +22,25 @@ _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Look at each step that uses an action."""
+    """Look at each step that uses an action, and each job that calls a workflow."""
     for item in subject.jobs.values():
+        if isinstance(item.job, CallJob):
+            yield from _judge("workflow", item.job.uses, item.job.uses_span)
         for step, _ in item.steps:
             if isinstance(step, UsesStep):
-                yield from _judge(step)
+                yield from _judge("action", step.uses, step.uses_span)
 
 
-def _judge(step: UsesStep) -> Iterator[Finding]:
-    uses = step.uses
+def _judge(kind: str, uses: str, span: Span) -> Iterator[Finding]:
     if uses.startswith(_IMAGE):
         if not _DIGEST.search(uses):
             message = f"found the image {uses!r} without a digest, expected '…@sha256:…': a tag can be moved"
-            yield Finding(span=step.uses_span, message=message)
+            yield Finding(span=span, message=message)
         return
     if uses.startswith("."):
         return
-    action, _, ref = uses.partition("@")
-    if action.partition("/")[0].lower() in TRUSTED_OWNERS or _COMMIT.fullmatch(ref):
+    name, _, ref = uses.partition("@")
+    if name.partition("/")[0].lower() in TRUSTED_OWNERS or _COMMIT.fullmatch(ref):
         return
-    message = (
-        f"found the third-party action {action!r} at {ref!r}, expected a full commit: a tag or branch can be moved"
-    )
-    yield Finding(span=step.uses_span, message=message, fix=f"name the commit, and the version in a comment: # {ref}")
+    message = f"found the third-party {kind} {name!r} at {ref!r}, expected a full commit: a tag or branch can be moved"
+    yield Finding(span=span, message=message, fix=f"name the commit, and the version in a comment: # {ref}")

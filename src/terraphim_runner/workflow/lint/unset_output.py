@@ -15,7 +15,7 @@ from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Subject
-from terraphim_runner.workflow.tree import Job, RunStep, Step
+from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step
 
 ID: Final = "unset-output"
 SUMMARY: Final = "an output that is read and that nobody sets"
@@ -93,6 +93,9 @@ def _problem(
     name = path[3]
     if path[0] == "needs":
         job = needs[path[1]]
+        if isinstance(job, CallJob):
+            # The workflow that is called declares them, in a file of its own.
+            return None
         declared = {output.lower() for output in job.outputs}
         if name not in declared:
             words = f"declares {_listed(sorted(job.outputs))}" if declared else "declares no outputs"
