@@ -9,6 +9,7 @@ import anyio.lowlevel
 import psutil
 import pytest
 
+from terraphim_runner.github.contents import repositories
 from terraphim_runner.github.contents.git import Credential, Git, OutputTooLargeError, run_program
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Repository
@@ -142,6 +143,21 @@ async def test_ensure_clone_url_of_another_server_or_repository_is_refused(mirro
     repository = Repository(full_name="octo/hello", clone_url=url, default_branch="main")
     with pytest.raises(CheckoutError, match=r"expected 'https://github\.com/octo/hello\.git'"):
         await mirror.ensure(repository, MISSING, "")
+
+
+async def test_fetches_in_great_number_leave_few_packs_and_every_commit(origin, mirror, tmp_path, monkeypatch):
+    monkeypatch.setattr(repositories, "_MAX_PACKS", 4)
+    made = []
+    for number in range(12):
+        origin.write("a", str(number))
+        made.append(origin.commit())
+        await mirror.ensure(origin.repository, made[-1], "refs/heads/main")
+        origin.git("reset", "-q", "--hard", "HEAD~1")
+    packs = list((tmp_path / "repositories" / "octo" / "hello.git").glob("objects/pack/*.pack"))
+    assert len(packs) <= 5
+    origin.path.rename(tmp_path / "away")
+    for sha in made:
+        await mirror.ensure(origin.repository, sha, "")
 
 
 async def test_fetch_after_a_git_that_was_killed_clears_what_it_left(origin, mirror, tmp_path):

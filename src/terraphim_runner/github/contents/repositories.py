@@ -7,6 +7,7 @@ in flat names, so that a branch ``a`` that became ``a/b`` is never in the way.
 """
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,15 @@ from terraphim_runner.model.secret import Secret
 from terraphim_runner.ports import CheckoutError
 
 _MARKER: Final = "terraphim-mirror"
+_MAX_PACKS: Final = 50
 _MAX_PACK_BYTES: Final = 32 * 1024**3
 _ALL_REFS: Final = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 # A server's operator who allows file URLs vouches for the repositories behind them, whoever owns the files.
 _UPLOAD_PACK: Final = "--upload-pack=git -c safe.directory=* upload-pack"
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +245,19 @@ class Repositories:
             raise
         if answer.code != 0 and await to_thread.run_sync(_clear_left_over, place.git_dir):
             answer = await self._network.run(*argv)
+        await self._join_packs(place.git_dir)
         return answer
+
+    async def _join_packs(self, git_dir: Path) -> None:
+        """Keep a mirror's packs few: each fetch brings one, and git looks an object up in every one of them.
+
+        Objects that no ref reaches any more stay, for runs may still be for them. One that fails costs nothing but
+        time later, so that the next fetch may try again.
+        """
+        if _count_packs(git_dir) > _MAX_PACKS:
+            joined = await self._local.run(f"--git-dir={git_dir}", "repack", "-d", "-q", "--geometric=2")
+            if joined.code != 0:
+                log.warning("could not join the packs of %r: %s", str(git_dir), joined.last_words)
 
     def _checked_url(self, repository: Repository) -> str:
         if not repository.clone_url:
@@ -262,6 +279,10 @@ class Repositories:
                 "set GITHUB_SERVER_URL for a server other than github.com"
             )
         return url
+
+
+def _count_packs(git_dir: Path) -> int:
+    return sum(1 for _ in git_dir.glob("objects/pack/*.pack"))
 
 
 def _clear_left_over(git_dir: Path) -> bool:
