@@ -1,10 +1,12 @@
 """The whole way, as a user sees it: a signed push over HTTP to a server process, its jobs in real machines."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from bench.figures import BARS
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]
 ROOT = Path(__file__).parents[2]
@@ -22,10 +24,6 @@ def test_demo_comes_to_the_expected_verdicts_and_shows_no_secret():
 
 
 def test_bench_prints_one_json_object_with_every_figure():
-    import json
-
-    from bench.figures import BARS
-
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--json", "--rounds", "1"],
         cwd=ROOT,
