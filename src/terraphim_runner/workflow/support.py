@@ -101,11 +101,6 @@ def _cancel_timeout(job: Job) -> Found:
     return [(job.cancel_timeout_minutes.span, "'cancel-timeout-minutes'")] if job.cancel_timeout_minutes else ()
 
 
-def _strategy(job: Job) -> Found:
-    whole = job.strategy.whole if job.strategy else None
-    return [(whole.span, "'strategy' as one expression")] if whole else ()
-
-
 def _job_keys(job: Job) -> Found:
     found = _keys(job.env, "'env'", job.span)
     if job.strategy is not None and job.strategy.matrix is not None:
@@ -122,7 +117,6 @@ _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
     (_environment, "there are no deployments, protection rules or environment secrets"),
     (_snapshot, "no image is made of a job's machine"),
     (_cancel_timeout, "a cancelled job gets the default grace"),
-    (_strategy, "write 'matrix: ${{ … }}' below 'strategy'"),
     (_job_keys, "keys stay as written"),
 )
 
