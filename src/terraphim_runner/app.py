@@ -8,10 +8,12 @@ deliveries that come during the start wait instead of being refused.
 import fcntl
 import logging
 import os
+import resource
 import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -31,6 +33,7 @@ from terraphim_runner.program_log import set_up_logging
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.intake import Addresses, Intake
+from terraphim_runner.services.janitor import Janitor
 from terraphim_runner.services.mirrored import MirroredSources
 from terraphim_runner.services.recovery import Recovery
 from terraphim_runner.services.repositories import Repositories, read_repositories
@@ -75,6 +78,8 @@ def machine_spec(settings: Settings) -> MachineSpec:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     set_up_logging(json_lines=settings.log_format == "json", level=settings.log_level)
+    # A dump of this process would hold every secret.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with build_server(settings, build_provider(settings)) as server:
             log.info("serving on %s", server.url)
@@ -141,6 +146,7 @@ async def _serving(settings: Settings, provider: Provider, listener: socket) -> 
         runner_name=settings.runner_name,
         check_labels=partial(check_labels, also=settings.runner_labels),
         limits=JobLimits(log_bytes=settings.job_log_limit_bytes),
+        max_job_minutes=settings.max_job_minutes,
     )
     worker = Worker(
         place=place,
@@ -161,6 +167,7 @@ async def _serving(settings: Settings, provider: Provider, listener: socket) -> 
         host=host,
         clock=clock,
     )
+    janitor = Janitor(database=database, logs=logs, keep=timedelta(days=settings.retention_days), clock=clock)
     application = build_application(
         webhook_routes(
             intake=intake,
@@ -179,6 +186,7 @@ async def _serving(settings: Settings, provider: Provider, listener: socket) -> 
             await recovery.sweep_once(starting=True)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(recovery.run_for_ever)
+                tasks.start_soon(janitor.run_for_ever)
                 async with _answering(Server(application), listener):
                     port = listener.getsockname()[1]
                     host_shown = f"[{settings.host}]" if ":" in settings.host else settings.host

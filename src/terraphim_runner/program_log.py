@@ -1,11 +1,13 @@
 """The program's own log: short lines for people, or JSON lines for machines."""
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
+from structlog.typing import ExcInfo
 
 # They say at "info" what only their own developers want to know.
 _QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error", "sqlalchemy", "alembic")
@@ -16,8 +18,8 @@ def set_up_logging(*, json_lines: bool, level: str) -> None:
     timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     shared: list[Any] = [structlog.stdlib.add_log_level, timestamp]
     if json_lines:
+        shared.append(structlog.stdlib.add_logger_name)
         final: list[Any] = [
-            structlog.stdlib.add_logger_name,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
@@ -25,7 +27,7 @@ def set_up_logging(*, json_lines: bool, level: str) -> None:
         final = [
             _printable,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+                colors=sys.stderr.isatty(), exception_formatter=_printable_traceback, pad_event_to=0
             ),
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -42,7 +44,16 @@ def set_up_logging(*, json_lines: bool, level: str) -> None:
 
 def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     # What a stranger sent may be in a message; it must not steer the reader's terminal.
-    event["event"] = "".join(
-        char if char.isprintable() or char == "\n" else "?" for char in str(event.get("event", ""))
-    )
+    event["event"] = _shown(str(event.get("event", "")))
     return event
+
+
+def _printable_traceback(out: TextIO, trace: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, trace)
+    out.write(_shown(text.getvalue()))
+
+
+def _shown(text: str) -> str:
+    # A further line is indented, so that it cannot pass for a record of its own.
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text).replace("\n", "\n    ")

@@ -90,6 +90,10 @@ class Settings(BaseModel):
     runner_name: str = Field(default="terraphim", min_length=1, max_length=100)
     runner_labels: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     """Labels that ``runs-on`` may ask for in addition: a list in the TOML file, words with commas elsewhere."""
+    max_job_minutes: float = Field(default=5 * 24 * 60, gt=0, le=35 * 24 * 60)
+    """The default is GitHub's own limit for self-hosted runners."""
+    retention_days: int = Field(default=90, ge=1, le=36500)
+    """How long completed runs, their logs and their deliveries are kept; the default is GitHub's."""
     job_log_limit_bytes: int = Field(default=64 * MIB, ge=64 * 1024, le=4096 * MIB)
     max_concurrent_workflows: int = Field(default=4, ge=1, le=1024)
 

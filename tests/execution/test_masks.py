@@ -1,5 +1,6 @@
 import base64
 import json
+import tracemalloc
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.output import LineAssembler
+from terraphim_runner.model.secret import MASK
 
 SECRET = "s3cr3t/with+signs & more"
 
@@ -87,3 +89,30 @@ def test_line_assembler_with_endless_lines_never_tears_a_secret(secret, noise, l
     lines += assembler.finish()
     shown = "".join(made.apply(line) for line in lines)
     assert not secret.strip() or "*" in secret or all(secret not in part for part in shown.split("***"))
+
+
+@pytest.mark.parametrize("text", ["a" * 60_000, "ab" * 30_000])
+def test_apply_to_text_where_all_values_overlap_everywhere_stays_quick(text):
+    made = masks(*("a" * length for length in range(1, 200)))
+    tracemalloc.start()
+    try:
+        shown = made.apply(text)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert "a" not in shown
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=4), max_size=4), st.text("abcd", max_size=30))
+def test_apply_hides_exactly_the_positions_of_values(values, text):
+    made = masks(*values)
+    hidden = [
+        any(text.startswith(form, start) for form in values for start in range(max(0, at - len(form) + 1), at + 1))
+        for at in range(len(text))
+    ]
+    shown = "".join(
+        MASK if hides else char
+        for at, (hides, char) in enumerate(zip(hidden, text, strict=True))
+        if not (hides and at and hidden[at - 1])
+    )
+    assert made.apply(text) == shown

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import anyio
 import pytest
+from sqlalchemy import Connection, update
 
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.model.ids import DeliveryId, HostId, JobId, LegKey, RunId
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.ports import Checkout, CheckoutRequest, SourceTree
-from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.advance import MAX_LEGS, Advancer
 from terraphim_runner.services.cancellations import Cancellations
-from terraphim_runner.services.intake import Addresses, Intake
+from terraphim_runner.services.intake import MAX_AT_ONCE, MAX_JOBS, Addresses, Intake
 from terraphim_runner.services.recovery import MAX_INTAKE_TRIES, Recovery
 from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Prepared, SourceFile
-from terraphim_runner.store import deliveries, jobs, runs
+from terraphim_runner.store import deliveries, jobs, runs, tables
 from terraphim_runner.store.database import Database, open_database
 
 pytestmark = pytest.mark.anyio
@@ -276,3 +277,91 @@ async def test_delivery_without_workflows_is_processed_and_says_so(desk: Desk) -
     desk.sources.files.clear()
     await desk.intake.intake_once(await desk.deliver())
     assert await desk.state() == ("processed", "the commit has no workflow files")
+
+
+def _matrices(count: int) -> str:
+    job = "  j{}:\n    runs-on: x\n    strategy: {{matrix: {{n: ['${{{{ vars.x }}}}', {}]}}}}\n    steps: [run: x]\n"
+    numbers = ", ".join(map(str, range(255)))
+    return "on: push\njobs:\n" + "".join(job.format(index, numbers) for index in range(count))
+
+
+async def test_run_with_too_many_legs_rejects_the_jobs_that_exceed_the_bound(desk: Desk) -> None:
+    desk.sources.files[".github/workflows/a.yml"] = _matrices(6)
+    await desk.intake.intake_once(await desk.deliver())
+    shown = await desk.database.read(jobs.describe, RunId("1"))
+    assert sum(row["kind"] == "leg" for row in shown) == MAX_LEGS
+    rejected = [row for row in shown if row["kind"] == "rejected"]
+    assert [row["job"] for row in rejected] == ["j4", "j5"]
+    assert "expected at most 1024" in rejected[0]["reason"]
+
+
+async def test_workflow_with_too_many_jobs_is_refused(desk: Desk) -> None:
+    job = "  j{}: {{runs-on: x, steps: [run: x]}}\n"
+    desk.sources.files[".github/workflows/a.yml"] = "on: push\njobs:\n" + "".join(
+        job.format(index) for index in range(MAX_JOBS + 1)
+    )
+    await desk.intake.intake_once(await desk.deliver())
+    run = await desk.run()
+    assert run["conclusion"] == "startup_failure"
+    assert str(run["error"]) == f"the workflow has {MAX_JOBS + 1} jobs, expected at most {MAX_JOBS}"
+
+
+async def _damage(desk: Desk, run: str, **values: object) -> None:
+    def write(connection: Connection) -> None:
+        connection.execute(update(tables.runs).where(tables.runs.c.id == int(run)).values(**values))
+
+    await desk.database.write(write)
+
+
+async def test_run_whose_stored_workflow_is_no_longer_valid_fails_with_the_reason(desk: Desk) -> None:
+    await desk.intake.intake_once(await desk.deliver())
+    await _damage(desk, "1", source="no workflow at all")
+    await desk.recovery.sweep_once(starting=True)
+    run = await desk.run()
+    assert (run["status"], run["conclusion"]) == ("completed", "failure")
+    assert "no longer valid" in str(run["error"])
+
+
+async def test_sweep_goes_on_after_a_run_that_cannot_be_read(desk: Desk) -> None:
+    for name in ("d1", "d2"):
+        await desk.intake.intake_once(await desk.deliver(name))
+    await _damage(desk, "1", status="of another version")
+    wanted = [(job, 1) for job, _ in desk.queue.attempts]
+    desk.queue.attempts.clear()
+    await desk.recovery.sweep_once(starting=True)
+    assert desk.queue.attempts == wanted
+    for leg in ("a/0", "a/1", "a/2"):
+        await desk.database.write(jobs.begin, await desk.job(leg, "2"), host=HOST, at=desk.clock.at)
+        await desk.database.write(jobs.complete, await desk.job(leg, "2"), Conclusion.SUCCESS, at=desk.clock.at)
+    await desk.recovery.sweep_once(starting=True)
+    assert (await desk.job("b", "2")).status is Status.QUEUED
+
+
+async def test_deliveries_that_come_at_once_are_taken_in_a_few_at_a_time(desk: Desk) -> None:
+    full, go_on = anyio.Event(), anyio.Event()
+    prepared = desk.sources.prepare
+    running: list[str] = []
+    most = 0
+
+    async def prepare(event: Event) -> Prepared:
+        nonlocal most
+        running.append(event.sha)
+        most = max(most, len(running))
+        if most == MAX_AT_ONCE:
+            full.set()
+        await go_on.wait()
+        running.pop()
+        return await prepared(event)
+
+    desk.sources.prepare = prepare
+    names = [await desk.deliver(f"d{index}") for index in range(3 * MAX_AT_ONCE)]
+    intake = desk.intake
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            for name in names:
+                tasks.start_soon(intake.intake_once, name)
+            await full.wait()
+            assert len(intake.busy) == len(names)
+            go_on.set()
+    assert most == MAX_AT_ONCE
+    assert len(await desk.database.read(runs.listing, limit=100)) == len(names)

@@ -103,3 +103,9 @@ def test_database_of_a_newer_version_is_refused(database: Database) -> None:
     engine.dispose()
     with pytest.raises(InfrastructureError, match="9999"):
         open_database(database.url)
+
+
+def test_migration_takes_no_module_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alembic.py").write_text("raise SystemExit('code of whoever owns the working directory was run')\n")
+    monkeypatch.chdir(tmp_path)
+    open_database(Secret(f"sqlite:///{tmp_path / 'db.sqlite'}")).close()

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import anyio
 import pytest
@@ -183,9 +184,9 @@ async def test_run_that_has_a_verdict_keeps_it(database: Database) -> None:
 async def test_job_lives_from_waiting_to_its_verdict(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
     assert job.status is Status.WAITING
-    assert await database.write(jobs.enqueue, job, needs={"a": {"result": "success"}}) == 1
+    assert await database.write(jobs.enqueue, job) == 1
     job = await _job(database, job.id)
-    assert (job.status, job.attempt, job.needs) == (Status.QUEUED, 1, {"a": {"result": "success"}})
+    assert (job.status, job.attempt) == (Status.QUEUED, 1)
     await database.write(jobs.begin, job, host=HOST, at=NOW)
     job = await _job(database, job.id)
     assert (job.status, job.host) == (Status.IN_PROGRESS, HOST)
@@ -212,7 +213,7 @@ async def test_job_refuses_states_that_cannot_follow(database: Database) -> None
 
 async def test_job_seen_before_another_changed_it_can_no_longer_be_changed(database: Database) -> None:
     _, waiting = await _run_with_leg(database)
-    await database.write(jobs.enqueue, waiting, needs={})
+    await database.write(jobs.enqueue, waiting)
     queued = await _job(database, waiting.id)
     await database.write(jobs.begin, queued, host=HOST, at=NOW)
     assert await database.write(jobs.requeue, await _job(database, waiting.id), lost=True) == 2
@@ -245,7 +246,7 @@ async def test_jobs_without_legs_are_snapshots_of_their_kind(database: Database)
 
 async def test_leg_that_is_asked_to_cancel_is_marked_until_it_ends(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
-    await database.write(jobs.enqueue, job, needs={})
+    await database.write(jobs.enqueue, job)
     await database.write(jobs.begin, await _job(database, job.id), host=HOST, at=NOW)
     await database.write(jobs.ask_to_cancel, await _job(database, job.id), reason="fail-fast")
     assert (await database.read(jobs.snapshot, run_id))[JobKey("build")].legs[0].cancelling
@@ -255,7 +256,7 @@ async def test_leg_that_is_asked_to_cancel_is_marked_until_it_ends(database: Dat
 
 async def test_steps_of_the_current_attempt_only_are_described(database: Database) -> None:
     run_id, job = await _run_with_leg(database)
-    await database.write(jobs.enqueue, job, needs={})
+    await database.write(jobs.enqueue, job)
     await database.write(steps.start, job.id, 1, number=1, name="old", at=NOW)
     await database.write(jobs.requeue, await _job(database, job.id), lost=False)
     await database.write(steps.start, job.id, 2, number=1, name="new", at=NOW)
@@ -284,6 +285,42 @@ async def test_steps_of_the_current_attempt_only_are_described(database: Databas
     assert "hunter2" not in str(found)
     (noted,) = await database.read(steps.describe_annotations, run_id)
     assert (noted["level"], noted["file"], noted["line"]) == ("warning", "a", 1)
+
+
+def _step(number: int, **changed: Any) -> StepResult:
+    values: dict[str, Any] = {
+        "id": None,
+        "name": "n",
+        "outcome": Conclusion.SUCCESS,
+        "conclusion": Conclusion.SUCCESS,
+        "started_at": NOW,
+        "completed_at": NOW,
+    }
+    return StepResult(number=number, **(values | changed))
+
+
+async def test_summaries_are_shown_up_to_a_bound_for_the_run(database: Database) -> None:
+    run_id, job = await _run_with_leg(database)
+    await database.write(jobs.enqueue, job)
+    half = steps.MAX_SHOWN_SUMMARY_CHARS // 2
+    for number, size in enumerate((half, 0, half, 1, 0), start=1):
+        await database.write(steps.complete, job.id, 1, _step(number, summary="x" * size))
+    found = await database.read(steps.describe, run_id)
+    assert [(len(row["summary"]), bool(row["summary_omitted"])) for row in found] == [
+        (half, False),
+        (0, False),
+        (half, False),
+        (0, True),
+        (0, False),
+    ]
+
+
+async def test_step_with_an_endless_name_and_error_is_stored_cut(database: Database) -> None:
+    run_id, job = await _run_with_leg(database)
+    await database.write(jobs.enqueue, job)
+    await database.write(steps.complete, job.id, 1, _step(1, name="n" * 10**6, error="e" * 10**6))
+    (row,) = await database.read(steps.describe, run_id)
+    assert (len(row["name"]), len(row["error"])) == (steps.MAX_NAME_CHARS, steps.MAX_ERROR_CHARS)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

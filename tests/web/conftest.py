@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,6 +203,12 @@ def signature_of() -> Callable[..., str]:
 @pytest.fixture
 def settings_of() -> Callable[..., Settings]:
     return server_settings
+
+
+@pytest.fixture
+def serving_of() -> Callable[[Settings], AbstractAsyncContextManager[Client]]:
+    """A server with settings of the test's own."""
+    return serving
 
 
 @pytest.fixture

@@ -198,3 +198,10 @@ async def test_server_that_cannot_start_says_why_in_one_message(
     assert message in said
     assert "Traceback" not in said
     assert "hunter2" not in said
+
+
+async def test_server_leaves_no_core_dump_with_its_secrets(folder: Path) -> None:
+    async with _program(folder) as server:
+        limits = await anyio.Path(f"/proc/{server.process.pid}/limits").read_text()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert line.split()[4:6] == ["0", "0"]

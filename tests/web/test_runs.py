@@ -139,6 +139,25 @@ async def test_job_for_labels_that_are_not_served_fails_and_says_so(client: Any,
     assert "'windows-latest'" in await client.log(job)
 
 
+async def test_job_whose_outputs_are_too_large_fails_and_says_so(client: Any, repository: Any) -> None:
+    step = "{id: s, run: 'printf x=%01200000d 0 >> $GITHUB_OUTPUT'}"
+    job = f"{{runs-on: ubuntu-latest, outputs: {{x: '${{{{ steps.s.outputs.x }}}}'}}, steps: [{step}]}}"
+    await client.push(repository, {".github/workflows/a.yml": f"on: push\njobs: {{j: {job}}}\n"})
+    run = (await client.finished_runs())["a.yml"]
+    assert run["conclusion"] == "failure"
+    assert "the job's outputs have 12000" in run["jobs"][0]["reason"]
+
+
+async def test_job_ends_after_the_longest_time_that_the_settings_allow(
+    tmp_path: Path, repository: Any, settings_of: Any, serving_of: Any
+) -> None:
+    async with serving_of(settings_of(tmp_path, max_job_minutes=0.02)) as client:
+        job = "{runs-on: ubuntu-latest, timeout-minutes: 60, steps: [{run: sleep 600}]}"
+        await client.push(repository, {".github/workflows/a.yml": f"on: push\njobs: {{j: {job}}}\n"})
+        run = (await client.finished_runs())["a.yml"]
+    assert run["jobs"][0]["conclusion"] in {"timed_out", "cancelled", "failure"}
+
+
 async def test_log_is_followed_by_offset_and_says_when_it_is_complete(client: Any, repository: Any) -> None:
     await client.push(repository, {".github/workflows/a.yml": FAILING})
     run = (await client.finished_runs())["a.yml"]
@@ -174,8 +193,21 @@ async def test_bad_parameter_is_told_with_400(client: Any, path: str) -> None:
     assert answer.json()["status"] == "error"
 
 
-async def test_api_for_a_foreign_host_name_is_closed(client: Any) -> None:
-    answer = await client.http.get("/api/runs", headers={"Host": "evil.example"})
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example/"},
+        {"Host": "x@evil.example"},
+        {"Host": "evil.example:port"},
+        {"Host": ""},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"Forwarded": "for=192.0.2.1"},
+        {"Via": "1.1 proxy"},
+    ],
+)
+async def test_api_for_a_foreign_host_or_through_a_proxy_is_closed(client: Any, headers: dict[str, str]) -> None:
+    answer = await client.http.get("/api/runs", headers=headers)
     assert answer.status_code == 403
     assert "API_TOKEN" in answer.json()["message"]
 

@@ -11,8 +11,10 @@ from typer.testing import CliRunner, Result
 from terraphim_runner.cli import validate
 from terraphim_runner.model.errors import UsageError
 
-GOOD = "on: push\njobs: { a: { runs-on: x, steps: [run: echo] } }\n"
+GOOD = "on: push\njobs: { a: { runs-on: x, timeout-minutes: 5, steps: [run: echo] } }\n"
 DOUBTFUL = "on: { push: { branches: ['!x'] } }\njobs: { a: { runs-on: x, steps: [run: echo] } }\n"
+BITING = "on: push\njobs: { a: { runs-on: x, steps: [run: 'echo ${{ github.head_ref }}'] } }\n"
+BROKEN = "on: push\nenv: {A: 1, a: 2}\njobs: { a: { runs-on: x, steps: [run: echo] } }\n"
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +103,88 @@ def test_validate_file_that_is_no_readable_text_is_a_diagnostic_not_a_hang(repos
 def test_validate_hostile_content_cannot_steer_the_terminal() -> None:
     Path("bad.yml").write_text("on: push\n\x1b]0;x\x07: y\n")
     assert "\x1b" not in validated("bad.yml").stderr
+
+
+def test_validate_warnings_do_not_change_the_exit_code_and_are_counted() -> None:
+    Path("w.yml").write_text(BITING)
+    result = validated("w.yml")
+    assert (result.exit_code, result.stdout) == (0, "1 workflow, 2 warnings\n")
+    assert "w.yml:2:9: warning: job 'a' has no 'timeout-minutes'" in result.stderr
+    assert "w.yml:2:49: warning: found 'github.head_ref' in a script" in result.stderr
+
+
+def test_validate_rule_that_is_disabled_is_silent() -> None:
+    Path("w.yml").write_text(BITING)
+    result = validated("w.yml", "--disable", "script-injection", "--disable", "missing-timeout")
+    assert (result.stdout, result.stderr) == ("1 workflow, no problems\n", "")
+
+
+def test_validate_warning_of_the_parser_can_be_disabled_too() -> None:
+    Path("w.yml").write_text(DOUBTFUL)
+    assert "filter-excludes-all" not in validated("w.yml", "--disable", "filter-excludes-all").stderr
+
+
+def test_validate_without_warnings_shows_errors_only() -> None:
+    Path("doubtful.yml").write_text(DOUBTFUL)
+    assert validated("doubtful.yml", "--no-warnings").stdout == "1 workflow, no problems\n"
+    Path("bad.yml").write_text(BROKEN)
+    result = validated("bad.yml", "--no-warnings")
+    assert result.exit_code == 2
+    assert "[duplicate-key]" in result.stderr
+
+
+def test_validate_misspelled_rule_is_a_usage_error() -> None:
+    Path("w.yml").write_text(GOOD)
+    result = validated("w.yml", "--disable", "missing-timeouts")
+    assert isinstance(result.exception, UsageError)
+    assert "did you mean 'missing-timeout'?" in str(result.exception)
+
+
+def test_validate_for_a_step_prints_workflow_commands() -> None:
+    Path("a,b.yml").write_text(BROKEN)
+    Path("w.yml").write_text(BITING)
+    result = validated("a,b.yml", "w.yml", "--format", "github", "--disable", "missing-timeout")
+    assert result.exit_code == 2
+    first, second = result.stdout.splitlines()
+    assert first.startswith("::error file=a%2Cb.yml,line=2,col=13,endColumn=13,title=duplicate-key::")
+    assert second.startswith("::warning file=w.yml,line=2,col=49,endColumn=63,title=script-injection::found")
+    assert "%0Afix: " in second
+
+
+def test_validate_for_code_scanning_prints_one_sarif_document() -> None:
+    Path("bad name.yml").write_text(BROKEN)
+    Path("w.yml").write_text(BITING)
+    result = validated("bad name.yml", "w.yml", "--format", "sarif")
+    assert result.exit_code == 2
+    document = json.loads(result.stdout)
+    assert document["version"] == "2.1.0"
+    (run,) = document["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["duplicate-key", "missing-timeout", "script-injection"]
+    assert rules[1]["shortDescription"]["text"]
+    error = run["results"][0]
+    assert (error["level"], error["ruleId"], error["ruleIndex"]) == ("error", "duplicate-key", 0)
+    place = error["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "bad%20name.yml"
+    assert place["region"] == {"startLine": 2, "startColumn": 13, "endLine": 2, "endColumn": 14}
+    assert error["relatedLocations"][0]["physicalLocation"]["region"]["startColumn"] == 7
+    assert {item["level"] for item in run["results"][1:]} == {"warning"}
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_validate_hostile_content_in_any_format_stays_inside_of_its_line(form: str) -> None:
+    Path("bad.yml").write_text('on: push\n"a\\n::error::x\\x1b]0;x\\x07": y\n')
+    result = validated("bad.yml", "--format", form)
+    shown = result.stdout + result.stderr
+    assert "\x1b" not in shown
+    assert not any(line.startswith("::error::") for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\n", "\r", "\x0b", "\x85"])
+def test_validate_hostile_file_name_cannot_begin_a_workflow_command(separator: str) -> None:
+    Path(f"a{separator}::error::x.yml").write_text(BROKEN)
+    result = validated(".", "--format", "github", "--no-warnings")
+    assert [line[:12] for line in result.stdout.splitlines()] == ["::error file"]
+    shown = validated(".").stderr
+    assert "::error::x.yml:2:13: " in shown
+    assert not any(line.startswith("::") for line in shown.splitlines())

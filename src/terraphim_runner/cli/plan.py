@@ -1,9 +1,10 @@
 """``terraphim-runner plan``: what an event would run, without running anything."""
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,7 +14,8 @@ from terraphim_runner.cli.local_event import local_event, local_match
 from terraphim_runner.cli.workflow_file import read_workflow
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
-from terraphim_runner.planning import dispatch_inputs, github_context, outline, select_job
+from terraphim_runner.planning import PlanOutline, dispatch_inputs, github_context, outline, select_job
+from terraphim_runner.planning.diagrams import render_mermaid, render_svg
 from terraphim_runner.workflow.tree import Workflow
 
 
@@ -22,6 +24,14 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+_PICTURES: Final[dict[Format, Callable[[PlanOutline], str]]] = {
+    Format.MERMAID: render_mermaid,
+    Format.SVG: render_svg,
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +48,7 @@ def plan(
     job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
     var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
-    form: Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")] = Format.TEXT,
+    form: Annotated[Format, typer.Option("--format", help="Text, JSON, or a picture.")] = Format.TEXT,
 ) -> None:
     """Show which jobs and matrix legs an event would run; exit 0 also when it triggers nothing, 2 on bad input."""
     variables = pairs(var or [], "--var")
@@ -50,6 +60,9 @@ def plan(
     if form is Format.JSON:
         triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason}
         typer.echo(json.dumps({**triggered, **listed.to_json()}, indent=2))
+        return
+    if form in _PICTURES:
+        typer.echo(_PICTURES[form](listed), nl=False)
         return
     if not verdict.matched:
         typer.echo(printable(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))

@@ -16,7 +16,7 @@ import typer
 from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
 from terraphim_runner.cli.console import Console
 from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow
+from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
 from terraphim_runner.data_directory import data_directory
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import from_json, to_string
@@ -108,13 +108,9 @@ def run(
 
 def _read(repository: Path, named: Path | None) -> list[Workflow]:
     """Parse the named workflow, or every one of the checkout; diagnostics go to stderr and end the command."""
-    folder = repository / ".github/workflows"
-    paths = [named] if named else sorted(path for path in folder.glob("*") if path.suffix in {".yml", ".yaml"})
-    if not paths:
-        raise UsageError(f"found no workflow below {str(folder)!r}; name one with --workflow")
     workflows: list[Workflow] = []
     broken = False
-    for path in paths:
+    for path in workflow_paths(repository, named):
         try:
             workflows.append(read_workflow(path, repository))
         except typer.Exit:
@@ -235,7 +231,7 @@ async def _execute(execution: LocalRun, console: Console) -> Conclusion:
     everything = anyio.CancelScope()
 
     async def listen() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for _ in signals:
                 if everything.cancel_called:
                     return

@@ -1,19 +1,30 @@
 """``validate``: check workflow files without running anything."""
 
-import json
+import difflib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from terraphim_runner.cli.console import printable
 from terraphim_runner.model.errors import UsageError
-from terraphim_runner.model.source import Diagnostic, Span, has_errors
+from terraphim_runner.model.source import Diagnostic, Severity, Span
+from terraphim_runner.reports.validation import (
+    CheckedFile,
+    RuleText,
+    Validation,
+    render_commands,
+    render_diagnostics,
+    render_json,
+    render_sarif,
+    render_summary,
+)
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.lint import RULES, lint
 from terraphim_runner.workflow.yaml import MAX_BYTES
 
 _DEFAULT: Final = Path(".github/workflows")
@@ -25,6 +36,15 @@ _INVALID: Final = 2
 class _Format(StrEnum):
     TEXT = "text"
     JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+_DOCUMENTS: Final[dict[_Format, Callable[[Validation], str]]] = {
+    _Format.JSON: render_json,
+    _Format.GITHUB: render_commands,
+    _Format.SARIF: render_sarif,
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,19 +57,40 @@ def _validate(
         list[Path] | None,
         typer.Argument(help="Workflow files or directories of them.", show_default=str(_DEFAULT)),
     ] = None,
-    output: Annotated[_Format, typer.Option("--format", help="text for people, json for programs.")] = _Format.TEXT,
+    *,
+    output: Annotated[
+        _Format,
+        typer.Option(
+            "--format", help="text for people, json for programs, github for a step's log, sarif for code scanning."
+        ),
+    ] = _Format.TEXT,
+    disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
+    warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
-    """Check workflow files: exit 0 when all of them can be run, 2 when one cannot or is not there."""
-    files = _files(paths or [_DEFAULT])
-    found: list[tuple[Diagnostic, str | None]] = []
-    for file in files:
-        text, diagnostics = _check(file)
-        found += [(diagnostic, text) for diagnostic in diagnostics]
-    if output is _Format.JSON:
-        typer.echo(json.dumps(_as_json(files, [diagnostic for diagnostic, _ in found]), indent=2))
+    """Check workflow files: exit 0 when all of them can be run, 2 when one cannot or is not there.
+
+    Warnings do not change the exit code.
+    """
+    disabled = _disabled(disable or [])
+    checked = tuple(_check(file, disabled if warnings else None) for file in _files(paths or [_DEFAULT]))
+    found = Validation(files=checked, rules=tuple(RuleText(id=rule.id, summary=rule.summary) for rule in RULES))
+    if output is _Format.TEXT:
+        _print(found)
     else:
-        _print(files, found)
-    raise typer.Exit(_INVALID if has_errors(diagnostic for diagnostic, _ in found) else _OK)
+        document = _DOCUMENTS[output](found)
+        for line in document.split("\n") if document else ():
+            typer.echo(printable(line))
+    raise typer.Exit(_OK if found.is_valid else _INVALID)
+
+
+def _disabled(names: list[str]) -> frozenset[str]:
+    """Return the rules that are switched off. A parser's warning can be, too, so only a near miss is refused."""
+    known = [rule.id for rule in RULES]
+    for name in names:
+        near = difflib.get_close_matches(name, known, n=1)
+        if name not in known and near:
+            raise UsageError(f"found --disable {name!r}, which is no rule; did you mean {near[0]!r}?")
+    return frozenset(names)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -75,27 +116,42 @@ def _inside(directory: Path) -> list[Path]:
         raise UsageError(f"could not list the directory {str(directory)!r}: {error.strerror}") from error
 
 
-def _check(file: Path) -> tuple[str | None, tuple[Diagnostic, ...]]:
-    """Return a file's text and what is wrong with it; a file that cannot be read is wrong, too."""
+def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
+    """Return what is wrong with a file, warnings included unless ``disabled`` is None."""
+    path = str(file)
+    content = _read(file)
+    if isinstance(content, Diagnostic):
+        return CheckedFile(path=path, diagnostics=(content,))
+    result = parse(path, content)
+    found = result.diagnostics
+    if disabled is None:
+        found = tuple(item for item in found if item.severity is Severity.ERROR)
+    elif result.workflow is not None:
+        kept = [item for item in found if item.rule not in disabled]
+        found = tuple(sorted((*kept, *lint(result.workflow, disabled=disabled)), key=lambda item: item.span.start))
+    return CheckedFile(path=path, text=content, diagnostics=found)
+
+
+def _read(file: Path) -> str | Diagnostic:
+    """Return a file's text, or why there is none: a file that cannot be read is wrong, too."""
     path = str(file)
     try:
         # Opened without waiting: a named pipe in a directory of workflows must not hang the command.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None, (_unreadable(path, "it is no regular file"),)
+                return _unreadable(path, "it is no regular file")
             # One byte more than is legal is enough for the parser to refuse the file.
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        return None, (_unreadable(path, error.strerror or type(error).__name__),)
+        return _unreadable(path, error.strerror or type(error).__name__)
     if len(content) > MAX_BYTES:
-        return None, (_unreadable(path, f"it is larger than {MAX_BYTES // 1024} KiB"),)
+        return _unreadable(path, f"it is larger than {MAX_BYTES // 1024} KiB")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return None, (_unreadable(path, f"byte {error.start + 1} is not UTF-8", line),)
-    return text, parse(path, text).diagnostics
+        return _unreadable(path, f"byte {error.start + 1} is not UTF-8", line)
 
 
 def _unreadable(path: str, reason: str, line: int = 1) -> Diagnostic:
@@ -103,38 +159,8 @@ def _unreadable(path: str, reason: str, line: int = 1) -> Diagnostic:
     return Diagnostic(path=path, span=Span.at(line, 1), rule="unreadable", message=message)
 
 
-def _print(files: list[Path], found: list[tuple[Diagnostic, str | None]]) -> None:
-    for diagnostic, text in found:
-        for line in diagnostic.render(text).splitlines():
-            typer.echo(printable(line), err=True)
-    workflows = "1 workflow" if len(files) == 1 else f"{len(files)} workflows"
-    if found:
-        problems = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        typer.echo(f"{workflows}, {problems}", err=True)
-    else:
-        typer.echo(f"{workflows}, no problems")
-
-
-def _as_json(files: list[Path], found: list[Diagnostic]) -> dict[str, Any]:
-    return {
-        "valid": not has_errors(found),
-        "files": [str(file) for file in files],
-        "diagnostics": [
-            {
-                "path": item.path,
-                "span": _span(item.span),
-                "severity": item.severity.value,
-                "rule": item.rule,
-                "message": item.message,
-                "fix": item.fix,
-                "related": [{"message": other.message, "span": _span(other.span)} for other in item.related],
-            }
-            for item in found
-        ],
-    }
-
-
-def _span(span: Span) -> dict[str, dict[str, int]]:
-    return {
-        name: {"line": place.line, "column": place.column} for name, place in (("start", span.start), ("end", span.end))
-    }
+def _print(found: Validation) -> None:
+    diagnostics = render_diagnostics(found)
+    for line in diagnostics.split("\n") if diagnostics else ():
+        typer.echo(printable(line), err=True)
+    typer.echo(render_summary(found), err=not found.is_valid)

@@ -32,6 +32,15 @@ def read_workflow(named: Path, repository: Path) -> Workflow:
     return result.workflow
 
 
+def workflow_paths(repository: Path, named: Path | None) -> list[Path]:
+    """Return the named workflow, or every one of the checkout by name. Raises ``UsageError`` when there is none."""
+    folder = repository / ".github/workflows"
+    paths = [named] if named else sorted(path for path in folder.glob("*") if path.suffix in {".yml", ".yaml"})
+    if not paths:
+        raise UsageError(f"found no workflow below {str(folder)!r}; name one with --workflow")
+    return paths
+
+
 def _find(named: Path, repository: Path) -> Path:
     for path in (named, repository / named, repository / ".github/workflows" / named):
         if path.is_file():

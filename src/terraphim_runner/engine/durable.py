@@ -100,11 +100,13 @@ class Engine:
         self._pending.add(done)
         try:
             self._calls.send_nowait(_Call(doing=doing, work=work, done=done))
-        except anyio.ClosedResourceError:
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             # Stopping. What is not carried out now is found in the store at the next start.
             done.set()
-        await done.wait()
-        self._pending.discard(done)
+        try:
+            await done.wait()
+        finally:
+            self._pending.discard(done)
 
     async def _dispatch(self, tasks: anyio.abc.TaskGroup) -> None:
         with self._dispatched:

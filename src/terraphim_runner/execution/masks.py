@@ -68,19 +68,34 @@ class Masks:
         return position
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
+        # Occurrences are marked, never listed: a hostile job can make them as many as positions times values.
+        hidden: bytearray | None = None
         for value in self._ordered:
             start = text.find(value)
             while start >= 0:
-                found.append((start, start + len(value)))
-                start = text.find(value, start + 1)
-        merged: list[tuple[int, int]] = []
-        for start, end in sorted(found):
-            if merged and start <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            else:
-                merged.append((start, end))
-        return merged
+                hidden = bytearray(len(text)) if hidden is None else hidden
+                end = _end_of_chain(text, value, start)
+                hidden[start:end] = b"\1" * (end - start)
+                start = text.find(value, end + 1)
+        return [] if hidden is None else list(_runs(hidden))
+
+
+def _end_of_chain(text: str, value: str, start: int) -> int:
+    """Return where the occurrences end of which each overlaps or touches the one before, from ``start`` on."""
+    end = start + len(value)
+    while (further := text.rfind(value, start + 1, end + len(value))) >= 0:
+        start, end = further, further + len(value)
+    return end
+
+
+def _runs(hidden: bytearray) -> Iterator[tuple[int, int]]:
+    start = hidden.find(1)
+    while start >= 0:
+        end = hidden.find(0, start)
+        if end < 0:
+            end = len(hidden)
+        yield start, end
+        start = hidden.find(1, end)
 
 
 def _forms(value: str) -> Iterator[str]:

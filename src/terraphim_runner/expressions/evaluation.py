@@ -60,6 +60,7 @@ class _Evaluator:
 
     def evaluate(self, node: Node) -> Value:
         self._budget.work()
+        # What is most frequent comes first.
         match node:
             case Literal():
                 return node.value
@@ -67,16 +68,16 @@ class _Evaluator:
                 return self._scope.contexts.get(node.name)
             case Index():
                 return self._index(node)
-            case Wildcard():
-                return self._wildcard(self.evaluate(node.object))
-            case Comparison():
-                return self._compare(node)
             case Call():
                 return self._call(node)
-            case Not():
-                return not is_truthy(self.evaluate(node.operand))
+            case Comparison():
+                return self._compare(node)
             case And() | Or():
                 return self._chain(node)
+            case Not():
+                return not is_truthy(self.evaluate(node.operand))
+            case Wildcard():
+                return self._wildcard(self.evaluate(node.object))
 
     def _chain(self, node: And | Or) -> Value:
         stop_at = isinstance(node, Or)
@@ -119,6 +120,10 @@ class _Evaluator:
         if not isinstance(owner, Array | Object):
             return None
         key = self.evaluate(node.key)
+        if isinstance(owner, Object) and isinstance(key, str):
+            # The usual case, github.ref and the like: the same as below, without a detour.
+            self._budget.work(VISIT + len(key))
+            return owner.get(key)
         if isinstance(owner, FilteredArray):
             return self._filtered([found for item in owner for found in self._items_at(item, key)])
         found = self._items_at(owner, key)

@@ -30,22 +30,27 @@ class Verdict:
 
 def judge(workflow: Workflow, job: Job, state: JobState) -> Verdict:
     """Evaluate the job's ``if``; without one it is ``success()``."""
-    status = _Status(state)
     if job.condition is None:
-        return Verdict(holds=status.success([]) is True)
+        return Verdict(holds=_Status(state).success([]) is True)
+    try:
+        value = evaluate(job.condition.expression, scope_of(state))
+    except EvaluationError as error:
+        message = f"the 'if' of job {job.key!r} does not evaluate: {error.message}"
+        found = Diagnostic(path=workflow.path, span=job.condition.span, rule="expression-evaluation", message=message)
+        return Verdict(holds=False, diagnostics=(found,))
+    return Verdict(holds=is_truthy(value))
+
+
+def scope_of(state: JobState) -> Scope:
+    """Return what names mean in the ``if`` of a job that sees this."""
+    status = _Status(state)
     functions: Mapping[str, Callable[[list[Value]], Value]] = {
         "success": status.success,
         "failure": status.failure,
         "cancelled": lambda _: state.cancelled,
         "always": lambda _: True,
     }
-    try:
-        value = evaluate(job.condition.expression, Scope(contexts=state.contexts, functions=functions))
-    except EvaluationError as error:
-        message = f"the 'if' of job {job.key!r} does not evaluate: {error.message}"
-        found = Diagnostic(path=workflow.path, span=job.condition.span, rule="expression-evaluation", message=message)
-        return Verdict(holds=False, diagnostics=(found,))
-    return Verdict(holds=is_truthy(value))
+    return Scope(contexts=state.contexts, functions=functions)
 
 
 class _Status:

@@ -115,6 +115,11 @@ class Channel:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
+    def broken(self, error: frames.ProtocolError) -> InfrastructureError:
+        """Fail the channel for an answer that is not what was agreed; return the error to raise."""
+        self.fail(f"the agent broke the protocol: {error}")
+        return self._gone()
+
     async def wait_failed(self) -> None:
         """Return when the channel failed."""
         await self._failed.wait()
@@ -191,7 +196,7 @@ class Channel:
                 for kind, stream, payload in self._decoder.feed(data):
                     self._dispatch(kind, stream, payload)
             except frames.ProtocolError as error:
-                self.fail(f"the agent broke the protocol: {error}")
+                self.broken(error)
                 return
 
     def _hang_up(self, error: Exception) -> None:

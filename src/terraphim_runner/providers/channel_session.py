@@ -101,7 +101,10 @@ class ChannelSession:
         _check(request, f"unpack an archive into {destination!r}")
 
     async def stats(self) -> SessionStats:
-        cpu_ms, memory_bytes = messages.decode_stats(await self._ask(frames.STATS))
+        try:
+            cpu_ms, memory_bytes = messages.decode_stats(await self._ask(frames.STATS))
+        except frames.ProtocolError as error:
+            raise self._channel.broken(error) from error
         return SessionStats(cpu_s=cpu_ms / 1000, memory_bytes=memory_bytes)
 
     async def sync(self) -> None:

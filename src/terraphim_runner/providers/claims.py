@@ -35,12 +35,15 @@ class Claim:
 
 def claim(path: Path) -> Claim:
     """Make a new directory, readable by its owner alone, and claim it. Raises ``InfrastructureError``."""
+    lock = -1
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(_lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.mkdir(mode=0o700)
     except OSError as error:
+        if lock >= 0:
+            os.close(lock)
         raise InfrastructureError(doing=f"make the directory {str(path)!r}", reason=error.strerror or "") from error
     return Claim(path, lock)
 

@@ -4,6 +4,7 @@ Making one is somebody else's business; the pool owns when, how many, and that n
 after one was taken: the job that just got it should not share the processor with the making of the next.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -11,7 +12,6 @@ from typing import Final, Generic, TypeVar
 
 import anyio
 import anyio.abc
-import structlog
 
 from terraphim_runner.model.errors import InfrastructureError
 
@@ -24,7 +24,7 @@ Made = tuple[Item, AsyncExitStack]
 Make = Callable[[], Awaitable[Made[Item] | None]]
 """Makes a machine, or returns None when there is no room for another. Raises ``InfrastructureError``."""
 
-_log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Pool(Generic[Item]):
@@ -90,7 +90,11 @@ class Pool(Generic[Item]):
             made = await make()
         except InfrastructureError as error:
             # Not tried again before the next machine is taken: acquiring does without, and reports what is wrong.
-            _log.warning("a warm machine could not be made", kind=kind, error=str(error))
+            log.warning("a warm machine could not be made: %s", error)
+            made = None
+        except Exception:
+            # The supervisor: the tasks of every machine that runs are in the same group, and would end with this one.
+            log.exception("a warm machine could not be made")
             made = None
         finally:
             self._being_made[kind] -= 1

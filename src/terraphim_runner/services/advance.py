@@ -9,8 +9,11 @@ import logging
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError
 
+from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import JobId, RunId
+from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning import advance as decide
 from terraphim_runner.planning.graph import CancelLeg, Decision, Expand, Finish, Reject, RunSnapshot, Skip, Start
@@ -23,6 +26,8 @@ from terraphim_runner.store.database import Database
 from terraphim_runner.workflow.tree import Workflow
 
 MAX_ROUNDS = 10_000
+MAX_LEGS = 1024
+"""Of one run. GitHub bounds each matrix at 256; how many of those a stranger's workflow has must be bounded too."""
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +57,11 @@ class Advancer:
             # A defect of the planner's on somebody's workflow: the run must still reach a verdict.
             log.exception("could not plan run %s", run_id)
             reason = f"internal error while planning: {type(error).__name__}"
+            effects = await self._database.write(self._fail, run_id, reason)
+        except (InfrastructureError, DataError) as error:
+            # What is stored cannot be read any more, or not be stored: trying again would not end.
+            log.warning("run %s cannot go on: %s", run_id, error)
+            reason = str(error) if isinstance(error, InfrastructureError) else "a value of the workflow is too long"
             effects = await self._database.write(self._fail, run_id, reason)
         for job_id, reason in effects.cancelled:
             self._cancellations.request(job_id, reason)
@@ -83,7 +93,7 @@ class Advancer:
         now = self._clock.now()
         match decision:
             case Expand():
-                jobs.add_legs(connection, run_id, decision.job, decision.legs, at=now)
+                self._expand(connection, run_id, workflow, decision)
             case Skip():
                 name = workflow.jobs[decision.job].title
                 jobs.add_skipped(connection, run_id, decision.job, name=name, reason=decision.reason, at=now)
@@ -93,11 +103,22 @@ class Advancer:
             case Start():
                 runs.start(connection, run_id, at=now)
                 job = jobs.find(connection, run_id, decision.leg)
-                effects.started.append((job.id, jobs.enqueue(connection, job, needs=decision.needs)))
+                effects.started.append((job.id, jobs.enqueue(connection, job)))
             case CancelLeg():
                 self._cancel(connection, jobs.find(connection, run_id, decision.leg), decision.reason, effects)
             case Finish():
                 runs.complete(connection, run_id, decision.conclusion, at=now)
+
+    def _expand(self, connection: Connection, run_id: RunId, workflow: Workflow, decision: Expand) -> None:
+        now = self._clock.now()
+        legs = jobs.count_legs(connection, run_id) + len(decision.legs)
+        if legs <= MAX_LEGS:
+            jobs.add_legs(connection, run_id, decision.job, decision.legs, at=now)
+            return
+        job = workflow.jobs[decision.job]
+        message = f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
+        diagnostic = Diagnostic(path=workflow.path, span=job.span, rule="limits", message=message)
+        jobs.add_rejected(connection, run_id, decision.job, (diagnostic,), name=job.title, at=now)
 
     def _cancel(self, connection: Connection, job: jobs.StoredJob, reason: str, effects: _Effects) -> None:
         if job.status is Status.IN_PROGRESS:
@@ -109,8 +130,8 @@ class Advancer:
 
     def _fail(self, connection: Connection, run_id: RunId, reason: str) -> _Effects:
         effects = _Effects()
-        run = runs.load(connection, run_id, lock=True)
-        if run is None or run.status is Status.COMPLETED:
+        # Not loaded: what it holds may be what cannot be read.
+        if runs.status(connection, run_id) in {None, Status.COMPLETED}:
             return effects
         for job in jobs.of_run(connection, run_id):
             self._cancel(connection, job, reason, effects)

@@ -1,12 +1,26 @@
-"""From a stored delivery to the events that it means."""
+"""From a stored delivery to the events that it means, and whether their runs may see secrets."""
 
 from dataclasses import replace
+from typing import Final
 
-from terraphim_runner.github.webhooks import as_pull_request_target, decode
+from terraphim_runner.github.webhooks import as_pull_request_target, decode, from_fork
 from terraphim_runner.github.webhooks.decoding import Ignored
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.store.runs import StoredRun
+
+_DEPENDABOT: Final = "dependabot[bot]"
+_DEPENDABOT_EVENTS: Final = frozenset(
+    {
+        "create",
+        "deployment",
+        "deployment_status",
+        "pull_request",
+        "pull_request_review",
+        "pull_request_review_comment",
+        "push",
+    }
+)
 
 
 def events_of(delivery: Delivery) -> tuple[Event, ...] | Ignored:
@@ -18,6 +32,17 @@ def events_of(delivery: Delivery) -> tuple[Event, ...] | Ignored:
     if isinstance(event, Ignored):
         return event
     return (event, as_pull_request_target(event)) if event.name == "pull_request" else (event,)
+
+
+def gets_secrets(event: Event) -> bool:
+    """Tell whether a run for the event sees the repository's secrets: not for code that a stranger wrote.
+
+    As on GitHub, a fork's pull request gets none, and neither does what Dependabot pushed or proposed ("Troubleshooting
+    Dependabot on GitHub Actions"). ``pull_request_target`` runs the base's own workflow.
+    """
+    if event.name == "pull_request_target":
+        return True
+    return not (from_fork(event) or (event.actor == _DEPENDABOT and event.name in _DEPENDABOT_EVENTS))
 
 
 def event_of_run(delivery: Delivery, run: StoredRun) -> Event:

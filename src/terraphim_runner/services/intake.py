@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,6 +35,10 @@ from terraphim_runner.workflow.triggers import match
 FETCH_TRIES = 3
 RETRY_PAUSE_S = 2.0
 DEADLINE_S = 900.0
+MAX_AT_ONCE = 8
+"""Deliveries being taken in: each holds its body and some processes of git."""
+MAX_JOBS = 512
+"""Of one workflow file. GitHub names no bound; a file of 1 MiB has room for thousands, each with a matrix."""
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +73,11 @@ class Intake:
         self._advancer = advancer
         self._clock = clock
         self._busy: set[DeliveryId] = set()
+        self._slots = anyio.Semaphore(MAX_AT_ONCE)
 
     @property
     def busy(self) -> Collection[DeliveryId]:
-        """The deliveries that are being taken in by this process."""
+        """The deliveries that are being taken in by this process, or wait for their turn."""
         return frozenset(self._busy)
 
     async def accept(self, delivery: Delivery, *, ignored: Ignored | None) -> bool:
@@ -103,8 +109,9 @@ class Intake:
             return
         self._busy.add(delivery_id)
         try:
-            with anyio.fail_after(DEADLINE_S):
-                await self._take_in(delivery_id)
+            async with self._slots:
+                with anyio.fail_after(DEADLINE_S):
+                    await self._take_in(delivery_id)
         except (CheckoutError, PayloadError, InfrastructureError, TimeoutError) as error:
             note = str(error) or f"it took more than {DEADLINE_S:g} s"
             log.warning("delivery %s was not taken in: %s", delivery_id, note)
@@ -117,7 +124,7 @@ class Intake:
         if found is None or found[1] is not DeliveryState.RECEIVED:
             return
         delivery, _ = found
-        events = events_of(delivery)
+        events = await anyio.to_thread.run_sync(events_of, delivery)
         if isinstance(events, Ignored):
             await self._settle(delivery_id, DeliveryState.IGNORED, events.reason)
             return
@@ -162,15 +169,19 @@ class Intake:
         if file.error is not None:
             diagnostic = Diagnostic(path=file.path, span=Span.at(1, 1), rule="file", message=file.error)
             return await self._store_broken(new, (diagnostic,), event)
-        result = parse(file.path, file.text)
+        result = await anyio.to_thread.run_sync(parse, file.path, file.text)
         if result.workflow is None:
             return await self._store_broken(new, tuple(result.diagnostics), event)
         verdict = match(result.workflow, event)
         if not verdict.matched:
             return None, f"{file.path} on {event.name}: not triggered: {verdict.reason}"
         inputs = dispatch_inputs(result.workflow, event)
-        if inputs.problems:
+        error = ""
+        if len(result.workflow.jobs) > MAX_JOBS:
+            error = f"the workflow has {len(result.workflow.jobs)} jobs, expected at most {MAX_JOBS}"
+        elif inputs.problems:
             error = "the run was started with inputs that do not fit: " + "; ".join(inputs.problems)
+        if error:
             await self._database.write(self._store_failure, new, (), error)
             return None, f"{file.path} on {event.name}: {error}"
         run_id = await self._database.write(self._store, new, result.workflow, event)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -21,6 +21,8 @@ from terraphim_runner.store.logs import LogStore, LogWriter
 
 WAITING_CALLS = 64
 BATCH_CALLS = 64
+MAX_SUMMARY_BYTES = 20 * 1024 * 1024
+"""Of one attempt: GitHub shows the summaries of 20 steps, each of at most 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class _Batches:
         self._log: LogWriter | None = None
         self._job_id = job_id
         self._attempt = attempt
+        self._summary_bytes = 0
 
     async def write(self, batch: Sequence[_Item]) -> InfrastructureError | None:
         """Store a batch, its lines first, and return what kept it from being stored."""
@@ -130,6 +133,12 @@ class _Batches:
                 case _StepStarted():
                     steps.start(connection, self._job_id, self._attempt, number=item.number, name=item.name, at=item.at)
                 case StepResult():
-                    steps.complete(connection, self._job_id, self._attempt, item)
+                    steps.complete(connection, self._job_id, self._attempt, self._bounded(item))
                 case Annotation():
                     steps.annotate(connection, self._job_id, self._attempt, item)
+
+    def _bounded(self, result: StepResult) -> StepResult:
+        self._summary_bytes += len(result.summary.encode(errors="replace"))
+        if result.summary and self._summary_bytes > MAX_SUMMARY_BYTES:
+            return replace(result, summary="The summaries of this job's steps are too large together: not kept.")
+        return result

@@ -1,6 +1,7 @@
 """Looking after what a crash, or trouble on the way, left behind. One sweep, safe at any time; run at every start."""
 
 import logging
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import anyio
@@ -59,12 +60,21 @@ class Recovery:
                 log.exception("could not look after unfinished work")
 
     async def sweep_once(self, *, starting: bool = False) -> None:
-        """Look after every unfinished delivery, job and run once. ``starting``: nothing of this host's runs yet."""
+        """Look after every unfinished delivery, job and run once. ``starting``: nothing of this host's runs yet.
+
+        Trouble with one of them is logged, and keeps neither the others waiting nor the server from its start.
+        """
         await self._retry_deliveries(starting=starting)
         for job in await self._database.read(jobs.unfinished):
-            await self._look_after(job)
+            await self._guarded(f"job {job.id}", self._look_after(job))
         for run_id in await self._database.read(runs.unfinished):
-            await self._advancer.advance(run_id)
+            await self._guarded(f"run {run_id}", self._advancer.advance(run_id))
+
+    async def _guarded(self, what: str, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception:
+            log.exception("could not look after %s", what)
 
     async def _retry_deliveries(self, *, starting: bool) -> None:
         now = self._clock.now()

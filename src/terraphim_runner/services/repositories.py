@@ -6,6 +6,7 @@ TOKEN = "…"
 REGION = "eu"
 """
 
+import os
 import re
 import stat
 import tomllib
@@ -46,7 +47,7 @@ def read_repositories(path: Path) -> Repositories:
     shown = str(path)
     try:
         with path.open("rb") as file:
-            mode = path.stat().st_mode
+            mode = os.fstat(file.fileno()).st_mode
             if stat.S_IMODE(mode) & 0o077:
                 raise UsageError(
                     f"repositories_file {shown!r} has the mode {stat.S_IMODE(mode):04o} and holds secrets: "

@@ -1,26 +1,30 @@
 """Running attempts: lease a machine, run the job in it, store how it went, move the run on."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
+import anyio.to_thread
 from sqlalchemy import Connection
 
 from terraphim_runner.execution.cancellation import Cancellation
 from terraphim_runner.execution.job import run_job
 from terraphim_runner.execution.request import JobLimits, JobRequest
-from terraphim_runner.github.webhooks import from_fork
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.model.ids import HostId, JobId
 from terraphim_runner.model.job import JobResult, LogKind, LogLine
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
+from terraphim_runner.planning.graph import RunSnapshot
+from terraphim_runner.planning.outcome import needs_context
 from terraphim_runner.ports import Clock, MachineSpec, Provider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
-from terraphim_runner.services.events import event_of_run
+from terraphim_runner.services.events import event_of_run, gets_secrets
 from terraphim_runner.services.progress import StoreReporter, reporting
 from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Sources
@@ -34,6 +38,9 @@ RETRY_PAUSE_S = 1.0
 GRACE_S = 120.0
 """What a job may take beyond its own time limit and its cancellation: leasing, set-up, storing."""
 HAND_BACK_DEADLINE_S = 10.0
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""Of one job's outputs. This and the next are GitHub's limits."""
+MAX_RUN_OUTPUT_BYTES = 50 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +56,8 @@ class Place:
     check_labels: Callable[[Sequence[str]], None]
     """Raises ``InfrastructureError`` for labels of ``runs-on`` that are not served here."""
     limits: JobLimits
+    max_job_minutes: float
+    """Whatever longer time a workflow asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,7 @@ class _Lease:
     run: runs.StoredRun
     job: jobs.StoredJob
     delivery: Delivery
+    needs: Mapping[str, Any]
 
 
 class Worker:
@@ -113,21 +123,34 @@ class Worker:
         if run is None or found is None:
             return None
         jobs.begin(connection, job, host=self._place.host, at=self._clock.now())
-        return _Lease(run=run, job=job, delivery=found[0])
+        # What it needs is complete, so this is what the planner saw; a copy for each leg would fill the database.
+        snapshot = RunSnapshot(contexts=run.contexts, jobs=jobs.snapshot(connection, run.id), cancelled=run.cancelled)
+        needs = needs_context(stored_workflow(run.path, run.source).jobs[job.leg.job], snapshot)
+        leg = replace(job.leg, timeout_minutes=min(job.leg.timeout_minutes, self._place.max_job_minutes))
+        return _Lease(run=run, job=replace(job, leg=leg), delivery=found[0], needs=needs)
 
     def _finish(self, connection: Connection, job_id: JobId, attempt: int, result: JobResult) -> None:
         job = jobs.load(connection, job_id)
         if job is None or job.status is not Status.IN_PROGRESS or job.attempt != attempt:
             log.warning("the result of attempt %d of job %s comes too late and is dropped", attempt, job_id)
             return
+        excess = self._excess(connection, job, result)
         jobs.complete(
             connection,
             job,
-            result.conclusion,
+            Conclusion.FAILURE if excess else result.conclusion,
             at=self._clock.now(),
-            outputs=result.outputs,
-            reason=result.error or job.cancel_reason,
+            outputs={} if excess else result.outputs,
+            reason=excess or result.error or job.cancel_reason,
         )
+
+    def _excess(self, connection: Connection, job: jobs.StoredJob, result: JobResult) -> str | None:
+        size_bytes = len(json.dumps(dict(result.outputs))) if result.outputs else 0
+        if size_bytes > MAX_OUTPUT_BYTES:
+            return f"the job's outputs have {size_bytes} bytes, expected at most {MAX_OUTPUT_BYTES}"
+        if size_bytes and jobs.output_bytes(connection, job.run_id) + size_bytes > MAX_RUN_OUTPUT_BYTES:
+            return f"the outputs of the run's jobs have more than {MAX_RUN_OUTPUT_BYTES} bytes with this one's"
+        return None
 
     def _hand_back(self, connection: Connection, job_id: JobId, attempt: int) -> None:
         job = jobs.load(connection, job_id)
@@ -162,7 +185,7 @@ class Worker:
     async def _run_in_machine(self, lease: _Lease, cancellation: Cancellation, reporter: StoreReporter) -> JobResult:
         self._place.check_labels(lease.job.leg.labels)
         workflow = stored_workflow(lease.run.path, lease.run.source)
-        event = event_of_run(lease.delivery, lease.run)
+        event = await anyio.to_thread.run_sync(event_of_run, lease.delivery, lease.run)
         request = JobRequest(
             workflow=workflow,
             job=workflow.jobs[lease.job.leg.job],
@@ -170,7 +193,7 @@ class Worker:
             contexts=lease.run.contexts,
             source=self._sources.tree(event),
             cancellation=cancellation,
-            needs=lease.job.needs,
+            needs=lease.needs,
             secrets=self._secrets(event),
             runner_name=self._place.runner_name,
             limits=self._place.limits,
@@ -195,10 +218,7 @@ class Worker:
         raise AssertionError("the last try returns or raises")
 
     def _secrets(self, event: Event) -> Mapping[str, Secret]:
-        """Return the repository's secrets; a pull request of a fork gets none, as on GitHub."""
-        if event.name != "pull_request_target" and from_fork(event):
-            return {}
-        return self._repositories.of(event.repository.full_name).secrets
+        return self._repositories.of(event.repository.full_name).secrets if gets_secrets(event) else {}
 
     async def _say(self, reporter: StoreReporter, text: str) -> None:
         if reporter.trouble is None:

@@ -146,9 +146,9 @@ def _revision(engine: Engine) -> str | None:
 
 def _migrate(url: URL) -> None:
     # In a process of its own: Alembic's memory would otherwise stay in the server for good. The URL goes in by
-    # stdin, for it may hold a password.
+    # stdin, for it may hold a password. -P: no module is taken from wherever the server happens to be started.
     done = subprocess.run(
-        [sys.executable, "-m", "terraphim_runner.store.migrations"],
+        [sys.executable, "-P", "-m", "terraphim_runner.store.migrations"],
         input=url.render_as_string(hide_password=False),
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Text, cast, func, insert, select, update
 
 from terraphim_runner.model.ids import HostId, JobId, JobKey, LegKey, RunId
 from terraphim_runner.model.source import Diagnostic
@@ -36,7 +36,6 @@ class StoredJob:
     id: JobId
     run_id: RunId
     leg: PlannedLeg
-    needs: Mapping[str, Any]
     status: Status
     attempt: int
     lost_attempts: int
@@ -46,10 +45,10 @@ class StoredJob:
 
 def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[PlannedLeg], *, at: datetime) -> None:
     """Record the legs of a job, each waiting; without any, record that there are none."""
-    for leg in legs:
-        row = _row(run_id, job, leg.key, JobKind.LEG, name=leg.name, at=at)
-        connection.execute(insert(jobs).values({**row, "leg": leg_to_json(leg)}))
-    if not legs:
+    rows = [{**_row(run_id, job, leg.key, JobKind.LEG, name=leg.name, at=at), "leg": leg_to_json(leg)} for leg in legs]
+    if rows:
+        connection.execute(insert(jobs), rows)
+    else:
         _add_ended(connection, run_id, job, JobKind.EMPTY, name=job, reason="the matrix excludes everything", at=at)
 
 
@@ -64,6 +63,12 @@ def add_rejected(
     """Record a job that failed before it could be expanded."""
     reason = diagnostics[0].headline() if diagnostics else "the job could not be planned"
     _add_ended(connection, run_id, job, JobKind.REJECTED, name=name, reason=reason, at=at, diagnostics=diagnostics)
+
+
+def count_legs(connection: Connection, run_id: RunId) -> int:
+    """Return how many legs a run has."""
+    counted = select(func.count()).where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.LEG)
+    return connection.execute(counted).scalar_one()
 
 
 def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]:
@@ -100,9 +105,9 @@ def load(connection: Connection, job_id: JobId) -> StoredJob | None:
     return _stored(row) if row is not None else None
 
 
-def enqueue(connection: Connection, job: StoredJob, *, needs: Mapping[str, Any]) -> int:
+def enqueue(connection: Connection, job: StoredJob) -> int:
     """Put a waiting leg into the queue; return the number of the attempt that is to run."""
-    _move(connection, job, Status.QUEUED, needs=needs, attempt=1)
+    _move(connection, job, Status.QUEUED, attempt=1)
     return 1
 
 
@@ -149,6 +154,12 @@ def complete(
 def ask_to_cancel(connection: Connection, job: StoredJob, *, reason: str) -> None:
     """Note that a leg in progress is to be cancelled; its worker is told apart from this."""
     connection.execute(update(jobs).where(jobs.c.id == int(job.id)).values(cancel_reason=reason))
+
+
+def output_bytes(connection: Connection, run_id: RunId) -> int:
+    """Return how much is stored of the outputs of a run's jobs: the size of their JSON, about."""
+    size = func.sum(func.length(cast(jobs.c.outputs, Text)))
+    return int(connection.execute(select(size).where(jobs.c.run_id == int(run_id))).scalar_one() or 0)
 
 
 def set_machine(connection: Connection, job_id: JobId, description: str) -> None:
@@ -235,7 +246,6 @@ def _stored(row: Any) -> StoredJob:
         id=JobId(str(row.id)),
         run_id=RunId(str(row.run_id)),
         leg=leg_from_json(row.leg),
-        needs=row.needs or {},
         status=Status(row.status),
         attempt=row.attempt,
         lost_attempts=row.lost_attempts,

@@ -8,6 +8,7 @@ over what is not a whole line.
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,12 @@ class LogStore:
         """Open a log to be appended to."""
         path = self.path(run_id, job_id)
         return LogWriter(path, limit_bytes=self._limit_bytes, reserved_bytes=self._reserved_bytes)
+
+    def remove(self, run_id: RunId) -> None:
+        """Remove every log of a run. Raises ``OSError``; repeatable."""
+        folder = self._root / str(int(run_id))
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def read(self, run_id: RunId, job_id: JobId, *, after: int = 0, max_bytes: int) -> LogSlice:
         """Return whole lines from an offset on, as many as fit into ``max_bytes``.

@@ -118,9 +118,15 @@ def load(connection: Connection, run_id: RunId, *, lock: bool = False) -> Stored
     )
 
 
+def status(connection: Connection, run_id: RunId) -> Status | None:
+    """Return where a run stands, or None when there is none; it is locked until the transaction ends."""
+    found = connection.execute(select(runs.c.status).where(_is(run_id)).with_for_update()).scalar_one_or_none()
+    return Status(found) if found is not None else None
+
+
 def start(connection: Connection, run_id: RunId, *, at: datetime) -> None:
     """Mark a queued run as in progress; one that is in progress stays as it is."""
-    if _status(connection, run_id) is Status.QUEUED:
+    if status(connection, run_id) is Status.QUEUED:
         connection.execute(update(runs).where(_is(run_id)).values(status=Status.IN_PROGRESS, started_at=at))
 
 
@@ -134,8 +140,8 @@ def complete(
     diagnostics: Sequence[Diagnostic] = (),
 ) -> None:
     """Record the run's verdict. Raises ``IllegalTransitionError`` for a run that has one."""
-    current = _status(connection, run_id)
-    if current is Status.COMPLETED or not may_follow(current, Status.COMPLETED):
+    current = status(connection, run_id)
+    if current is None or current is Status.COMPLETED or not may_follow(current, Status.COMPLETED):
         raise IllegalTransitionError(f"run {run_id} is {current} and cannot be completed")
     connection.execute(
         update(runs)
@@ -191,10 +197,6 @@ def diagnostic_to_json(item: Diagnostic) -> dict[str, Any]:
 def _listing() -> Select[Any]:
     shown = [column for column in runs.c if column.name not in {"contexts", "source"}]
     return select(*shown, deliveries.c.received_at).join(deliveries, deliveries.c.id == runs.c.delivery_id)
-
-
-def _status(connection: Connection, run_id: RunId) -> Status:
-    return Status(connection.execute(select(runs.c.status).where(_is(run_id)).with_for_update()).scalar_one())
 
 
 def _is(run_id: RunId) -> Any:

@@ -116,7 +116,6 @@ jobs = Table(
     Column("kind", String(20), nullable=False),
     Column("name", Words, nullable=False),
     Column("leg", JSON),
-    Column("needs", JSON),
     Column("status", String(20), nullable=False),
     Column("conclusion", String(20)),
     Column("attempt", Integer, nullable=False),

@@ -1,7 +1,7 @@
 """Reading a request's body within bounds of size, time and memory."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import anyio
@@ -25,7 +25,7 @@ class BufferFullError(Exception):
 
 
 class BodyReader:
-    """Reads bodies; all that are read at the same time share one bound on memory."""
+    """Reads bodies; all that are held at the same time share one bound on memory."""
 
     def __init__(
         self, *, limit_bytes: int, deadline_s: float = DEADLINE_S, max_buffered_bytes: int = MAX_BUFFERED_BYTES
@@ -39,16 +39,20 @@ class BodyReader:
     def limit_bytes(self) -> int:
         return self._limit_bytes
 
-    async def read(self, request: Request) -> bytes:
-        """Return the body. Raises what this module defines; a body that is too large is swallowed first.
+    @asynccontextmanager
+    async def held(self, request: Request) -> AsyncGenerator[bytes]:
+        """Give the body, which counts against the bound on memory until the context is left.
 
-        A client that is still sending when it is answered would see a broken connection instead of the answer.
+        Entering raises what this module defines; a body that is too large is swallowed first: a client that is still
+        sending when it is answered would see a broken connection instead of the answer.
         """
-        try:
-            with anyio.fail_after(self._deadline_s), self._booking() as book:
-                return await self._read(request, book)
-        except (TimeoutError, ClientDisconnect):
-            raise BodyTimeoutError(f"the body did not arrive within {self._deadline_s:g} s") from None
+        with self._booking() as book:
+            try:
+                with anyio.fail_after(self._deadline_s):
+                    body = await self._read(request, book)
+            except (TimeoutError, ClientDisconnect):
+                raise BodyTimeoutError(f"the body did not arrive within {self._deadline_s:g} s") from None
+            yield body
 
     async def _read(self, request: Request, book: "_Booking") -> bytes:
         too_large = f"the body is larger than {self._limit_bytes} bytes"

@@ -1,6 +1,6 @@
 """What the API shows of stored rows, as plain JSON values. Only what is named here is shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,15 +30,16 @@ def run_summary(row: _Row) -> dict[str, Any]:
 
 def run_detail(row: _Row, jobs: Sequence[_Row], steps: Sequence[_Row], annotations: Sequence[_Row]) -> dict[str, Any]:
     """Return a run with its jobs, their steps, and what they annotated."""
-    shown = [
-        _job(
-            job,
-            [_step(step) for step in steps if step["job_id"] == job["id"]],
-            [_annotation(item) for item in annotations if item["job_id"] == job["id"]],
-        )
-        for job in jobs
-    ]
+    steps_of, annotations_of = _by_job(steps, _step), _by_job(annotations, _annotation)
+    shown = [_job(job, steps_of.get(job["id"], []), annotations_of.get(job["id"], [])) for job in jobs]
     return {**run_summary(row), "diagnostics": row["diagnostics"], "jobs": shown}
+
+
+def _by_job(rows: Sequence[_Row], view: Callable[[_Row], dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["job_id"], []).append(view(row))
+    return found
 
 
 def _job(row: _Row, steps: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def _step(row: _Row) -> dict[str, Any]:
     return {
         "id": row["step_id"],
         **{name: row[name] for name in shown},
+        "summary_omitted": bool(row["summary_omitted"]),
         "started_at": _time(row["started_at"]),
         "completed_at": _time(row["completed_at"]),
     }

@@ -5,7 +5,9 @@ The answer does not wait for git, so the runs are not known yet: ``runs`` is the
 
 import logging
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
@@ -31,7 +33,10 @@ _DELIVERY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _EVENT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _STARTING_ACTIONS: Final = frozenset({"opened", "synchronize", "reopened"})
 _IN_LOOP_BYTES: Final = 64 * 1024
-"""Larger bodies are decoded in a thread, for the loop must not stand still."""
+"""Larger bodies are verified and decoded in a thread, for the loop must not stand still."""
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +58,26 @@ async def _receive(
 ) -> JSONResponse:
     received_at = clock.now()
     try:
-        body = await bodies.read(request)
-        verify(secrets, body, request.headers.get("x-hub-signature-256"))
-    except SignatureMissingError as error:
-        return _refuse(400, str(error))
-    except SignatureError as error:
-        log.warning("a webhook was refused: %s", error)
-        return _refuse(403, str(error))
+        async with bodies.held(request) as body:
+            return await _take(request, body, intake=intake, secrets=secrets, received_at=received_at)
     except BodyTooLargeError as error:
         return _refuse(413, str(error))
     except BodyTimeoutError as error:
         return _refuse(408, str(error))
     except BufferFullError as error:
         return _refuse(503, str(error))
+
+
+async def _take(
+    request: Request, body: bytes, *, intake: Intake, secrets: WebhookSecrets, received_at: datetime
+) -> JSONResponse:
+    try:
+        await _outside_of_the_loop(len(body), verify, secrets, body, request.headers.get("x-hub-signature-256"))
+    except SignatureMissingError as error:
+        return _refuse(400, str(error))
+    except SignatureError as error:
+        log.warning("a webhook was refused: %s", error)
+        return _refuse(403, str(error))
     delivery_id = request.headers.get("x-github-delivery", "")
     event_name = request.headers.get("x-github-event", "")
     if not _DELIVERY.fullmatch(delivery_id):
@@ -76,7 +88,7 @@ async def _receive(
         return _refuse(400, "the header X-GitHub-Event is missing or not an event's name, such as 'push'")
     delivery = Delivery(id=DeliveryId(delivery_id), event=event_name, body=body, received_at=received_at)
     try:
-        decoded = decode(delivery) if len(body) <= _IN_LOOP_BYTES else await anyio.to_thread.run_sync(decode, delivery)
+        decoded = await _outside_of_the_loop(len(body), decode, delivery)
     except PayloadError as error:
         return _refuse(400, str(error))
     try:
@@ -86,6 +98,13 @@ async def _receive(
         log.error("delivery %s was refused: %s", delivery_id, error)  # noqa: TRY400 - the message is all there is to know
         return _refuse(503, "the delivery could not be stored; deliver it again when the server is well")
     return JSONResponse(_reply(delivery, decoded, is_new=is_new))
+
+
+async def _outside_of_the_loop(size_bytes: int, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+    """Call a function whose time grows with the body's size: in a thread unless that is small."""
+    if size_bytes <= _IN_LOOP_BYTES:
+        return function(*arguments)
+    return await anyio.to_thread.run_sync(function, *arguments)
 
 
 def _reply(delivery: Delivery, decoded: Event | Ignored, *, is_new: bool) -> dict[str, Any]:

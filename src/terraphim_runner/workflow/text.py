@@ -21,10 +21,18 @@ class SourceText:
 
     def pos(self, offset: int) -> Pos:
         """Return the line and column of an offset."""
+        lines = self._starts()
+        line = bisect_right(lines, offset)
+        return Pos(line=line, column=offset - lines[line - 1] + 1)
+
+    def offset(self, pos: Pos) -> int:
+        """Return the offset of a line and column of this text."""
+        return self._starts()[pos.line - 1] + pos.column - 1
+
+    def _starts(self) -> list[int]:
         if self._lines is None:
             self._lines = [0, *(found.end() for found in _BREAK.finditer(self.text))]
-        line = bisect_right(self._lines, offset)
-        return Pos(line=line, column=offset - self._lines[line - 1] + 1)
+        return self._lines
 
     def span(self, start: int, end: int) -> Span:
         """Return the span from one offset to another; it is at least one character wide on its line."""

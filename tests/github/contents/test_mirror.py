@@ -121,11 +121,41 @@ async def test_ensure_absent_repository_is_told_and_leaves_nothing(mirror, tmp_p
     assert os.listdir(tmp_path / "repositories" / "octo") == []
 
 
-async def test_ensure_unreachable_server_may_be_tried_again(mirror):
-    repository = Repository(full_name="octo/hello", clone_url="https://127.0.0.1:1/o/h.git", default_branch="main")
+async def test_ensure_unreachable_server_may_be_tried_again(make):
+    repository = Repository(full_name="octo/hello", clone_url="https://127.0.0.1:1/octo/hello.git", default_branch="x")
     with pytest.raises(InfrastructureError) as caught:
-        await mirror.ensure(repository, MISSING, "")
+        await make(server_url="https://127.0.0.1:1").ensure(repository, MISSING, "")
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:1/octo/hello.git",
+        "https://github.com.evil.example/octo/hello.git",
+        "https://github.com:8443/octo/hello.git",
+        "https://github.com/evil/hello.git",
+        "https://github.com/octo/hello.git/..",
+    ],
+)
+async def test_ensure_clone_url_of_another_server_or_repository_is_refused(mirror, url):
+    repository = Repository(full_name="octo/hello", clone_url=url, default_branch="main")
+    with pytest.raises(CheckoutError, match=r"expected 'https://github\.com/octo/hello\.git'"):
+        await mirror.ensure(repository, MISSING, "")
+
+
+async def test_fetch_after_a_git_that_was_killed_clears_what_it_left(origin, mirror, tmp_path):
+    await mirror.ensure(origin.repository, origin.git("rev-parse", "HEAD"), "refs/heads/main")
+    assert await mirror.resolve(origin.repository, "refs/heads/main")
+    git_dir = tmp_path / "repositories" / "octo" / "hello.git"
+    (ref,) = (path for path in git_dir.glob("refs/terraphim/*") if path.name != "commit")
+    left = [ref.with_name(f"{ref.name}.lock"), git_dir / "packed-refs.lock", git_dir / "objects/pack/tmp_pack_x"]
+    for path in left:
+        path.write_bytes(b"x")
+    origin.write("a", "1")
+    sha = origin.commit()
+    assert await mirror.resolve(origin.repository, "refs/heads/main") == sha
+    assert not any(path.exists() for path in left)
 
 
 async def test_ensure_after_a_crash_while_mirroring_starts_anew(origin, mirror, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+from anyio import to_thread
 
 from terraphim_runner.github.contents import commits
 from terraphim_runner.github.contents.folders import remove_folder
@@ -49,7 +50,8 @@ class Place:
 class Repositories:
     """Gives exact commits, or raises ``CheckoutError``; never a neighbouring one.
 
-    ``token`` goes to ``server_url`` only, whatever clone URL a payload names. ``locks`` is a folder of our own.
+    Mirrors come from ``server_url`` only, whatever clone URL a payload names, and ``token`` goes there only.
+    ``locks`` is a folder of our own, the same for all that share ``repository_path``.
     Several processes may share the folders.
     Trouble on the way (network, disk, a deadline) is a retryable ``InfrastructureError``.
     """
@@ -67,6 +69,8 @@ class Repositories:
         self._root = repository_path.absolute()
         self._allow_file_urls = allow_file_urls
         self._locks = NamedLocks(locks.absolute(), timeout_s=timeout_s)
+        self._server_url = server_url.rstrip("/")
+        self._cleared: set[Path] = set()
         credential = Credential(server_url=server_url, token=token) if token else None
         self._local = Git(timeout_s=timeout_s, protocols=("file",))
         self._network = Git(
@@ -223,7 +227,20 @@ class Repositories:
         if url.startswith("file:"):
             options.append(_UPLOAD_PACK)
         fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
-        return await self._network.run(f"--git-dir={place.git_dir}", *fetch, *options, "--", url, *refspecs)
+        argv = (f"--git-dir={place.git_dir}", *fetch, *options, "--", url, *refspecs)
+        if place.git_dir not in self._cleared:
+            # What a crashed server's git left.
+            await to_thread.run_sync(_clear_left_over, place.git_dir)
+            self._cleared.add(place.git_dir)
+        try:
+            answer = await self._network.run(*argv)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(_clear_left_over, place.git_dir)
+            raise
+        if answer.code != 0 and await to_thread.run_sync(_clear_left_over, place.git_dir):
+            answer = await self._network.run(*argv)
+        return answer
 
     def _checked_url(self, repository: Repository) -> str:
         if not repository.clone_url:
@@ -238,7 +255,27 @@ class Repositories:
             raise CheckoutError(
                 f"could not mirror {repository.full_name!r}: its clone URL is a file URL, which the settings forbid"
             )
+        wanted = f"{self._server_url}/{repository.full_name}"
+        if url.startswith("https:") and url.rstrip("/").removesuffix(".git").lower() != wanted.lower():
+            raise CheckoutError(
+                f"could not mirror {repository.full_name!r}: found the clone URL {url!r}, expected '{wanted}.git'; "
+                "set GITHUB_SERVER_URL for a server other than github.com"
+            )
         return url
+
+
+def _clear_left_over(git_dir: Path) -> bool:
+    """Remove what a git that was killed left in a mirror of ours; tell whether a lock was among it.
+
+    Called under the mirror's own lock, so that no other git writes there. Without this, each fetch that is killed
+    leaves what it had of its pack, and one lock that it left keeps a ref from ever changing again.
+    """
+    for part in (*git_dir.glob("objects/pack/tmp_*"), *git_dir.glob("objects/pack/.tmp-*")):
+        part.unlink(missing_ok=True)
+    locks = [*git_dir.glob("*.lock"), *(git_dir / "refs").rglob("*.lock")]
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    return bool(locks)
 
 
 def check_names(repository: Repository, sha: str | None, ref: str) -> None:

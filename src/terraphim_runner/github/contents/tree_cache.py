@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,6 @@ class TreeCache:
         self._directory = directory
         self._max_bytes = max_bytes
         self._locks = NamedLocks(directory / "locks", timeout_s=timeout_s)
-        self._swept = False
 
     @asynccontextmanager
     async def open(self, key: str, build: Build) -> AsyncGenerator[int, None]:
@@ -41,6 +40,7 @@ class TreeCache:
         """
         path = self._directory / f"{key}.tar"
         file = _open(path)
+        is_new = False
         if file is None:
             # The lock's name is one of 256: files for locks must not pile up.
             async with self._locks.hold(key[:2]):
@@ -48,18 +48,18 @@ class TreeCache:
                 if file is None:
                     await self._build(path, build)
                     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                    await to_thread.run_sync(self._evict, path)
+                    is_new = True
         try:
+            if is_new:
+                await to_thread.run_sync(self._evict, path)
             yield file
         finally:
             os.close(file)
 
     async def _build(self, path: Path, build: Build) -> None:
         try:
-            if not self._swept:
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                await to_thread.run_sync(_sweep, self._directory)
-                self._swept = True
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await to_thread.run_sync(_sweep, self._directory)
             async with private_folder(_WORK_PREFIX, self._directory) as work:
                 await build(work, work / "tree.tar")
                 os.rename(work / "tree.tar", path)
@@ -70,7 +70,11 @@ class TreeCache:
 
     def _evict(self, newest: Path) -> None:
         kept_bytes = 0
-        archives = [(path, path.stat()) for path in self._directory.glob("*.tar")]
+        archives: list[tuple[Path, os.stat_result]] = []
+        for path in self._directory.glob("*.tar"):
+            # Another build, under the lock of its own key, may be evicting too.
+            with suppress(FileNotFoundError):
+                archives.append((path, path.stat()))
         for path, stat in sorted(archives, key=lambda item: (item[0] == newest, item[1].st_mtime), reverse=True):
             kept_bytes += stat.st_size
             if kept_bytes > self._max_bytes and path != newest:

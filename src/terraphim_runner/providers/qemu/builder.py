@@ -1,6 +1,7 @@
 """Making a template: boot, exercise, snapshot, and prove with one copy that it is good."""
 
 import fcntl
+import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,7 +11,6 @@ from uuid import uuid4
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
@@ -24,7 +24,7 @@ BUILDING: Final = "building"
 _LOCK_POLL_S: Final = 0.05
 _LOCK_TIMEOUT_S: Final = 300.0
 
-_log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class SnapshotError(InfrastructureError):
@@ -49,7 +49,7 @@ async def open_or_build(host: Host, recipe: Recipe) -> Template:
             except InfrastructureError as error:
                 if not error.retryable or attempt == host.settings.boot_attempts:
                     raise
-                _log.warning("a template could not be made", attempt=attempt, template=recipe.name, error=str(error))
+                log.warning("the template %r could not be made, attempt %d: %s", recipe.name, attempt, error)
     raise AssertionError("boot_attempts is at least 1")
 
 

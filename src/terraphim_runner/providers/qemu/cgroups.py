@@ -63,9 +63,16 @@ class Group:
     paths: tuple[Path, ...]
 
     def add(self, pid: int) -> None:
-        """Put a process under the limits."""
+        """Put a process under the limits. Raises ``InfrastructureError``, also for one that has ended already."""
         for path in self.paths:
-            (path / "cgroup.procs").write_text(str(pid))
+            try:
+                (path / "cgroup.procs").write_text(str(pid))
+            except OSError as error:
+                raise InfrastructureError(
+                    doing=f"limit a process by the control group {str(path)!r}",
+                    reason=error.strerror or "",
+                    retryable=True,
+                ) from error
 
     def remove(self) -> None:
         """Remove the groups; their processes must have been killed. Repeatable."""

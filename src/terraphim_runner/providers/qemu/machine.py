@@ -152,6 +152,11 @@ async def launch(
                 niceness=host.settings.niceness,
             )
             child = _spawn(argv, descriptors, claim.path, session_id)
+        except OSError as error:
+            # Such as an image that was removed, or no descriptors left.
+            raise InfrastructureError(
+                doing=f"start the machine {session_id}", reason=error.strerror or str(error), retryable=True
+            ) from error
         finally:
             descriptors.close()
         stack.push_async_callback(child.kill)

@@ -1,5 +1,6 @@
 """QEMU machines: a template per kind of machine, copies of it, and some that are kept warm."""
 
+import logging
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +11,6 @@ from uuid import uuid4
 
 import anyio
 import anyio.to_thread
-import structlog
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
@@ -30,7 +30,7 @@ from terraphim_runner.providers.qemu.walls import Walls, find_walls
 
 _PAUSE_TIMEOUT_S: Final = 10.0
 
-_log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class QemuProvider:
@@ -125,7 +125,7 @@ class QemuProvider:
             try:
                 opened = await self._template(recipe)
             except SnapshotError as error:
-                _log.warning("machines are booted from nothing", template=recipe.name, error=str(error))
+                log.warning("machines of %r are booted from nothing: %s", recipe.name, error)
                 machine = await self._boot(recipe, stack)
             else:
                 machine = await self._from_pool(opened, spec, stack) or await self._copy(opened, spec, stack)
@@ -176,7 +176,7 @@ class QemuProvider:
         except InfrastructureError as error:
             if opened.key in self._proven:
                 raise
-            _log.warning("a template is made anew: its first copy failed", error=str(error))
+            log.warning("a template is made anew: its first copy failed: %s", error)
             opened = await self._replaced(opened)
             machine = await stack.enter_async_context(clone(self._entered(), _new_id(), opened, spec))
         self._proven.add(opened.key)

@@ -58,7 +58,6 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(20), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("leg", sa.JSON),
-        sa.Column("needs", sa.JSON),
         sa.Column("status", sa.String(20), nullable=False),
         sa.Column("conclusion", sa.String(20)),
         sa.Column("attempt", sa.Integer, nullable=False),

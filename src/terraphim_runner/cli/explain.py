@@ -1,0 +1,164 @@
+"""``terraphim-runner explain``: whether an event would run each job of a checkout, and the exact reason if not."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from terraphim_runner.cli.arguments import pairs
+from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
+from terraphim_runner.expressions.explanation import Part
+from terraphim_runner.model.event import Event
+from terraphim_runner.planning import Outlook, dispatch_inputs, github_context
+from terraphim_runner.planning.explanation import JobExplanation, explain_jobs
+from terraphim_runner.workflow.tree import Workflow
+
+_BAD_INPUT: Final = 2
+_WORDS: Final = {
+    Outlook.RUNS: "runs",
+    Outlook.SKIPPED: "does not run",
+    Outlook.UNKNOWN: "not known yet",
+    Outlook.REJECTED: "fails without running",
+}
+
+
+class Format(StrEnum):
+    """How the explanation is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Explained:
+    """One workflow. ``reason`` is why the event triggers it, or why not."""
+
+    workflow: Workflow
+    triggered: bool
+    reason: str
+    jobs: tuple[JobExplanation, ...]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("explain")(explain)
+
+
+def explain(
+    event: Annotated[str, typer.Argument(help="The event: push, pull_request, workflow_dispatch …")],
+    *,
+    workflow: Annotated[
+        Path | None, typer.Option(help="The workflow file; without it all those of the checkout.")
+    ] = None,
+    repo: Annotated[Path, typer.Option(help="The checkout that the event is about.")] = Path(),
+    event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
+    var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")] = Format.TEXT,
+) -> None:
+    """Tell of each workflow and job whether an event would run it, and exactly why not; exit 2 on bad input.
+
+    Workflows with errors are told on stderr and left out; then the exit code is 2, too.
+    """
+    variables = pairs(var or [], "--var")
+    what = local_event(event, repo, event_file, pairs(inputs or [], "--input"))
+    workflows, broken = _read(repo, workflow)
+    explained = [_explain(item, what, variables) for item in workflows]
+    if form is Format.JSON:
+        typer.echo(json.dumps({"event": event, "workflows": [_to_json(item) for item in explained]}, indent=2))
+    else:
+        for item in explained:
+            for line in _lines(item):
+                typer.echo(printable(line))
+    if broken:
+        raise typer.Exit(_BAD_INPUT)
+
+
+def _read(repository: Path, named: Path | None) -> tuple[list[Workflow], bool]:
+    workflows: list[Workflow] = []
+    broken = False
+    for path in workflow_paths(repository, named):
+        try:
+            workflows.append(read_workflow(path, repository))
+        except typer.Exit:
+            broken = True
+    return workflows, broken
+
+
+def _explain(workflow: Workflow, event: Event, variables: Mapping[str, str]) -> _Explained:
+    verdict = local_match(workflow, event)
+    if not verdict.matched:
+        return _not_triggered(workflow, verdict.reason)
+    inputs = dispatch_inputs(workflow, event)
+    if inputs.problems:
+        return _not_triggered(workflow, "; ".join(inputs.problems))
+    contexts: dict[str, Any] = {
+        "github": github_context(event, workflow=workflow, run_id="1", run_number=1),
+        "vars": dict(variables),
+        "inputs": dict(inputs.values),
+    }
+    jobs = explain_jobs(workflow, event.name, contexts)
+    return _Explained(workflow=workflow, triggered=True, reason=verdict.reason, jobs=jobs)
+
+
+def _not_triggered(workflow: Workflow, reason: str) -> _Explained:
+    jobs = tuple(
+        JobExplanation(
+            key=job.key, outlook=Outlook.SKIPPED, needs=tuple(need.job for need in job.needs), reason="not triggered"
+        )
+        for job in workflow.jobs.values()
+    )
+    return _Explained(workflow=workflow, triggered=False, reason=reason, jobs=jobs)
+
+
+def _to_json(explained: _Explained) -> dict[str, Any]:
+    return {
+        "workflow": explained.workflow.title,
+        "path": explained.workflow.path,
+        "triggered": explained.triggered,
+        "reason": explained.reason,
+        "jobs": [job.to_json() for job in explained.jobs],
+    }
+
+
+def _lines(explained: _Explained) -> Iterator[str]:
+    title = f" ({explained.workflow.name})" if explained.workflow.name else ""
+    verdict = "is triggered" if explained.triggered else "is not triggered"
+    yield f"{explained.workflow.path}{title} {verdict}: {explained.reason}"
+    if explained.triggered:
+        for job in explained.jobs:
+            yield from _job_lines(job)
+
+
+def _job_lines(job: JobExplanation) -> Iterator[str]:
+    after = f", after {', '.join(job.needs)}" if job.needs else ""
+    legs = f", {job.legs} legs" if job.legs is not None and job.legs > 1 else ""
+    reason = f": {job.reason}" if job.reason else ""
+    yield f"  {job.key}{after}: {_WORDS[job.outlook]}{legs}{reason}"
+    if job.depends_on and job.outlook is Outlook.UNKNOWN:
+        yield f"    depends on {', '.join(job.depends_on)}"
+    if job.condition is not None:
+        yield from _part_lines(job.condition, depth=2)
+
+
+def _part_lines(part: Part, *, depth: int) -> Iterator[str]:
+    skipped = "" if part.reached else "  (not looked at)"
+    yield f"{'  ' * depth}{part.source}  →  {_value(part)}{skipped}"
+    for item in part.parts:
+        yield from _part_lines(item, depth=depth + 1)
+
+
+def _value(part: Part) -> str:
+    if part.value is not None:
+        return part.value
+    if part.problem is not None:
+        return f"does not evaluate: {part.problem}"
+    if part.truth is not None:
+        return f"{str(part.truth).lower()} in any case"
+    return "not known yet"
