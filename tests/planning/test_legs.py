@@ -181,3 +181,51 @@ def test_runs_on_without_a_usable_label_rejects_the_job(drive: Callable, runs_on
 
     (found,) = run.rejected["build"]
     assert message in found
+
+
+STRATEGIES = {
+    "matrix alone": ('{"matrix": {"os": ["a", "b"]}}', ["build (a)", "build (b)"], True, 2),
+    "everything": (
+        '{"Matrix": {"os": ["a", "b"]}, "fail-fast": false, "max-parallel": 1}',
+        ["build (a)", "build (b)"],
+        False,
+        1,
+    ),
+    "no matrix": ('{"fail-fast": true, "max-parallel": null}', ["build"], True, 1),
+    "everything excluded": ('{"matrix": {"os": ["a"], "exclude": [{"os": "a"}]}}', [], True, 0),
+}
+
+
+@pytest.mark.parametrize("case", STRATEGIES)
+def test_strategy_as_one_expression_is_used_like_a_written_one(drive: Callable, case: str):
+    text, names, fail_fast, limit = STRATEGIES[case]
+
+    run = drive(job("strategy: ${{ fromJSON(vars.STRATEGY) }}"), vars={"STRATEGY": text})
+    run.settle()
+
+    assert run.rejected == {}
+    assert run.names("build") == names
+    for leg in run.jobs["build"].legs:
+        assert (leg.leg.strategy["fail-fast"], leg.leg.strategy["max-parallel"]) == (fail_fast, limit)
+
+
+BAD_STRATEGIES = {
+    "null": "expected an object",
+    "[1]": "expected an object",
+    '{"fail-fast": "yes"}': "'fail-fast' evaluates to a value of kind string",
+    '{"max-parallel": "2"}': "'max-parallel' evaluates to a value of kind string",
+    '{"max": 2}': "an object with 'max'",
+    '{"matrix": {"os": []}}': "matrix vector 'os' is empty",
+    '{"matrix": "a"}': "the matrix is a string",
+    "{": "does not evaluate",
+}
+
+
+@pytest.mark.parametrize("text", BAD_STRATEGIES)
+def test_strategy_as_one_expression_of_the_wrong_kind_fails_the_job(drive: Callable, text: str):
+    run = drive(job("strategy: ${{ fromJSON(vars.STRATEGY) }}"), vars={"STRATEGY": text})
+    run.run()
+
+    assert len(run.rejected["build"]) == 1
+    assert BAD_STRATEGIES[text] in run.rejected["build"][0]
+    assert run.conclusion == "failure"

@@ -90,6 +90,17 @@ def test_outline_does_not_promise_a_matrix_below_a_job_that_may_not_run(workflow
     assert found["last"].legs is None
 
 
+def test_outline_of_a_strategy_computed_from_needs_waits_for_them(workflow: Callable):
+    text = TEXT.replace("jobs:", "jobs:\n  early:\n    runs-on: x\n    steps: [{run: 'true'}]", 1)
+    text += "\n  late:\n    needs: early\n    runs-on: x\n    strategy: ${{ fromJSON(needs.early.outputs.s) }}\n"
+    text += "    steps: [{run: 'true'}]\n"
+
+    found = {job.key: job for job in outline(workflow(text), "push", {"github": {}}).jobs}
+
+    assert (found["late"].outlook, found["late"].legs) == ("runs", None)
+    assert found["late"].reason == "its strategy depends on 'needs': known when they are complete"
+
+
 def test_selected_job_brings_all_that_it_needs(workflow: Callable):
     assert list(select_job(workflow(TEXT), "Deploy").jobs) == ["deploy", "build", "test"]
 

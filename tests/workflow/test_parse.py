@@ -15,7 +15,7 @@ from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.findings import MAX_SHOWN
 from terraphim_runner.workflow.tree import RunStep, UsesStep, Workflow
 
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.yml"))
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("**/*.yml"))
 TEXTS = [path.read_text() for path in GOLDEN]
 JOBS = "jobs: { a: { runs-on: x, steps: [run: echo] } }\n"
 

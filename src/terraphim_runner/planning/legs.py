@@ -22,6 +22,7 @@ MAX_NAME_LENGTH: Final = 100
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 256
 
+_STRATEGY_KEYS: Final = ("matrix", "fail-fast", "max-parallel")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -77,21 +78,55 @@ def _strategy(job: Job, evaluator: Evaluator) -> _Strategy:
     strategy = job.strategy
     if strategy is None:
         return _Strategy(fail_fast=True, max_parallel=0, combinations=None)
+    if strategy.whole is not None:
+        return _computed_strategy(strategy.whole, evaluator)
     fail_fast = _boolean("fail-fast", strategy.fail_fast, evaluator, default=True)
-    # As with GitHub, no positive number means no limit.
     limit = _number("max-parallel", strategy.max_parallel, evaluator, default=0.0)
-    max_parallel = max(0, int(min(limit, 1e6)))
     combinations: tuple[Combination, ...] | None = None
     if strategy.matrix is not None:
         span = first_span(strategy.matrix, strategy.span)
         before = len(evaluator.diagnostics)
         matrix = evaluator.value("the matrix", strategy.matrix, span)
         if len(evaluator.diagnostics) == before:
-            try:
-                combinations = expand(matrix)
-            except MatrixError as error:
-                evaluator.problem(span, "matrix", str(error))
-    return _Strategy(fail_fast=fail_fast, max_parallel=max_parallel, combinations=combinations)
+            combinations = _combinations(matrix, span, evaluator)
+    return _Strategy(fail_fast=fail_fast, max_parallel=_limit(limit), combinations=combinations)
+
+
+def _computed_strategy(whole: Template, evaluator: Evaluator) -> _Strategy:
+    """Return what one expression yields for all of ``strategy``; a null in it is a key that is not there."""
+    span = whole.span
+    found = _typed("strategy", whole, evaluator, Object, "an object")
+    values = found if isinstance(found, Object) else Object({})
+    for name in values:
+        if name.lower() not in _STRATEGY_KEYS:
+            known = ", ".join(map(repr, _STRATEGY_KEYS))
+            evaluator.problem(span, "strategy", f"'strategy' evaluates to an object with {name!r}; expected {known}")
+    fail_fast, limit, matrix = values.get("fail-fast"), values.get("max-parallel"), values.get("matrix")
+    if not isinstance(fail_fast, bool | None):
+        message = f"'fail-fast' evaluates to a value of kind {kind(fail_fast)}; expected true or false"
+        evaluator.problem(span, "fail-fast", message)
+    if limit is not None and not (isinstance(limit, float) and isfinite(limit)):
+        message = f"'max-parallel' evaluates to a value of kind {kind(limit)}; expected a finite number"
+        evaluator.problem(span, "max-parallel", message)
+        limit = None
+    return _Strategy(
+        fail_fast=fail_fast is not False,
+        max_parallel=_limit(limit if isinstance(limit, float) else 0.0),
+        combinations=None if matrix is None else _combinations(matrix, span, evaluator),
+    )
+
+
+def _limit(number: float) -> int:
+    """As with GitHub, no positive number means no limit."""
+    return max(0, int(min(number, 1e6)))
+
+
+def _combinations(matrix: Value, span: Span, evaluator: Evaluator) -> tuple[Combination, ...] | None:
+    try:
+        return expand(matrix)
+    except MatrixError as error:
+        evaluator.problem(span, "matrix", str(error))
+        return None
 
 
 def _leg(

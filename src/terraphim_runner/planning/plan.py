@@ -151,6 +151,7 @@ def _computed_from_needs(job: Job) -> str | None:
     """Return the first job-level key whose value hangs on ``needs``."""
     strategy = job.strategy
     parts: list[tuple[str, TemplateTree | None]] = [
+        ("strategy", strategy.whole if strategy else None),
         ("matrix", strategy.matrix if strategy else None),
         ("fail-fast", strategy.fail_fast if strategy else None),
         ("max-parallel", strategy.max_parallel if strategy else None),

@@ -5,9 +5,9 @@ from typing import Final
 from terraphim_runner.expressions import Availability
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import Shape, one_of
+from terraphim_runner.workflow.fields import Shape, expected, one_of
 from terraphim_runner.workflow.findings import Findings
-from terraphim_runner.workflow.nodes import Entry, Scalar
+from terraphim_runner.workflow.nodes import Entry, Scalar, Sequence
 from terraphim_runner.workflow.templates import boolean, template
 from terraphim_runner.workflow.tree import Concurrency, Queue
 
@@ -17,6 +17,9 @@ _SHAPE: Final = Shape(what="'concurrency'", keys=("group", "cancel-in-progress",
 def parse_concurrency(findings: Findings, entry: Entry, allowed: Availability) -> Concurrency | None:
     """Return the group and its rules; None, noted, when there is no group."""
     node, span = entry.value, findings.source.of(entry.key)
+    if isinstance(node, Sequence):
+        expected(findings, node, "'concurrency' as a string or a mapping")
+        return None
     if not isinstance(node, nodes.Mapping):
         group = template(findings, node, "'concurrency'", allowed, may_be_empty=False)
         return None if group is None else Concurrency(group=group, span=span)

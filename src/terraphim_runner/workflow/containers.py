@@ -7,7 +7,7 @@ from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import CONTAINER, CONTAINER_CREDENTIALS, CONTAINER_ENV, SERVICES
 from terraphim_runner.workflow.fields import Shape, expected
 from terraphim_runner.workflow.findings import Findings, shown
-from terraphim_runner.workflow.nodes import Entry, Node, Scalar
+from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.scalars import as_text
 from terraphim_runner.workflow.templates import (
     environment,
@@ -54,6 +54,9 @@ def _fields(findings: Findings, entry: Entry, shape: Shape, allowed: Availabilit
     """Return what the short or the long form says; None, noted, without an image."""
     node = entry.value
     fields: dict[str, Any] = {"span": findings.source.of(entry.key)}
+    if isinstance(node, Sequence):
+        expected(findings, node, f"{shape.what} as an image or a mapping")
+        return None
     if not isinstance(node, nodes.Mapping):
         fields["image"] = template(findings, node, f"an image for {shown(entry.key)}", allowed, may_be_empty=False)
         return fields if fields["image"] is not None else None

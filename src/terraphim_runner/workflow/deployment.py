@@ -4,7 +4,7 @@ from typing import Final
 
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.availability import JOB_ENVIRONMENT, JOB_ENVIRONMENT_URL, JOB_SNAPSHOT_IF
-from terraphim_runner.workflow.fields import Shape, text
+from terraphim_runner.workflow.fields import Shape, expected, text
 from terraphim_runner.workflow.findings import Findings
 from terraphim_runner.workflow.nodes import Entry, Scalar
 from terraphim_runner.workflow.scalars import as_text
@@ -19,7 +19,10 @@ def parse_environment(findings: Findings, entry: Entry) -> Environment | None:
     """Return the environment; None for an empty name, which means that there is none, and, noted, for a broken one."""
     node, span = entry.value, findings.source.of(entry.key)
     if not isinstance(node, nodes.Mapping):
-        if isinstance(node, Scalar) and not as_text(node):
+        if not isinstance(node, Scalar):
+            expected(findings, node, "'environment' as a string or a mapping")
+            return None
+        if not as_text(node):
             return None
         name = template(findings, node, "'environment'", JOB_ENVIRONMENT)
         return None if name is None else Environment(name=name, span=span)

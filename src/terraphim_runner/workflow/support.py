@@ -12,7 +12,7 @@ from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
 from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
-from terraphim_runner.workflow.tree import CallJob, Job, ParallelStep, Step, UsesStep, Workflow
+from terraphim_runner.workflow.tree import CallJob, Job, Step, UsesStep, Workflow, all_steps
 
 Part = TypeVar("Part")
 Found = Iterable[tuple[Span, str]]
@@ -34,7 +34,7 @@ def _gaps(workflow: Workflow) -> Iterator[tuple[Span, str, str]]:
     yield from _found(_OF_WORKFLOW, workflow)
     for job in workflow.jobs.values():
         yield from _found(_OF_JOB, job)
-        for step in _all_steps(job.steps):
+        for step in all_steps(job.steps):
             yield from _found(_OF_STEP, step)
             if isinstance(step, UsesStep):
                 yield from _found(_OF_USES, step)
@@ -42,13 +42,6 @@ def _gaps(workflow: Workflow) -> Iterator[tuple[Span, str, str]]:
 
 def _found(table: tuple[tuple[Callable[[Part], Found], str], ...], part: Part) -> list[tuple[Span, str, str]]:
     return [(span, what, meaning) for find, meaning in table for span, what in find(part)]
-
-
-def _all_steps(steps: Iterable[Step]) -> Iterator[Step]:
-    for step in steps:
-        yield step
-        if isinstance(step, ParallelStep):
-            yield from _all_steps(step.steps)
 
 
 def _workflow_concurrency(workflow: Workflow) -> Found:
@@ -101,11 +94,6 @@ def _cancel_timeout(job: Job) -> Found:
     return [(job.cancel_timeout_minutes.span, "'cancel-timeout-minutes'")] if job.cancel_timeout_minutes else ()
 
 
-def _strategy(job: Job) -> Found:
-    whole = job.strategy.whole if job.strategy else None
-    return [(whole.span, "'strategy' as one expression")] if whole else ()
-
-
 def _job_keys(job: Job) -> Found:
     found = _keys(job.env, "'env'", job.span)
     if job.strategy is not None and job.strategy.matrix is not None:
@@ -122,7 +110,6 @@ _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
     (_environment, "there are no deployments, protection rules or environment secrets"),
     (_snapshot, "no image is made of a job's machine"),
     (_cancel_timeout, "a cancelled job gets the default grace"),
-    (_strategy, "write 'matrix: ${{ … }}' below 'strategy'"),
     (_job_keys, "keys stay as written"),
 )
 

@@ -8,7 +8,7 @@ GitHub takes one expression for a whole section, the section is that ``Template`
 it is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -194,6 +194,15 @@ class ParallelStep(Step):
     """Its steps run in the background, and the job waits for them all."""
 
     steps: tuple[Step, ...]
+
+
+def all_steps(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield each step that does something, in order; for ``parallel`` those within it."""
+    for step in steps:
+        if isinstance(step, ParallelStep):
+            yield from all_steps(step.steps)
+        else:
+            yield step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

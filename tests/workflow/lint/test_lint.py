@@ -43,6 +43,13 @@ def test_lint_rule_that_is_disabled_is_silent_and_the_others_are_not(rule) -> No
         assert list(lint(workflow, disabled=frozenset({rule.id}))) == others
 
 
+def test_lint_job_that_calls_a_workflow_needs_no_timeout() -> None:
+    text = "on: push\njobs: { a: { uses: ./.github/workflows/x.yml } }\n"
+    called = parse("ci.yml", text, check_support=False).workflow
+    assert called is not None
+    assert lint(called) == ()
+
+
 def test_lint_rules_have_ids_summaries_and_explanations_in_order() -> None:
     ids = [rule.id for rule in RULES]
     assert ids == sorted(set(ids))

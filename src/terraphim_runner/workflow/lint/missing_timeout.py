@@ -15,7 +15,7 @@ SUMMARY: Final = "a job without 'timeout-minutes' that hangs does so for six hou
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Look at each job."""
+    """Look at each job but those that call a workflow, which cannot have one."""
     for job in subject.workflow.jobs.values():
         if job.timeout_minutes is None and not isinstance(job, CallJob):
             message = f"job {str(job.key)!r} has no 'timeout-minutes': if it hangs, it does so for 360 minutes"

@@ -14,7 +14,7 @@ from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related, Span
 from terraphim_runner.workflow.nodes import Scalar
 from terraphim_runner.workflow.text import SourceText
-from terraphim_runner.workflow.tree import Condition, Job, ParallelStep, Step, Workflow
+from terraphim_runner.workflow.tree import Condition, Job, Step, Workflow, all_steps
 from terraphim_runner.workflow.unfolding import offsets_of
 
 _STYLE: Final = re.compile(r"(?:[&!]\S*\s+)*([|>'\"])")
@@ -42,7 +42,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpots:
-    """A job's expressions: its own, and those of each step in order, also of steps that run side by side."""
+    """A job's expressions: its own, and those of each step in order, the steps within ``parallel`` among them."""
 
     job: Job
     own: tuple[Spot, ...]
@@ -123,13 +123,6 @@ def _names(kind: type) -> tuple[str, ...]:
 
 def _job_spots(job: Job) -> JobSpots:
     own = [spot for name in _names(type(job)) if name != "steps" for spot in spots_in(getattr(job, name))]
-    return JobSpots(job=job, own=tuple(own), steps=tuple((step, tuple(spots_in(step))) for step in _single(job.steps)))
-
-
-def _single(steps: tuple[Step, ...]) -> Iterator[Step]:
-    """Yield the steps, those that run side by side one by one."""
-    for step in steps:
-        if isinstance(step, ParallelStep):
-            yield from _single(step.steps)
-        else:
-            yield step
+    return JobSpots(
+        job=job, own=tuple(own), steps=tuple((step, tuple(spots_in(step))) for step in all_steps(job.steps))
+    )
