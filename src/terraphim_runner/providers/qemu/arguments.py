@@ -73,7 +73,7 @@ def devices(accelerator: Accelerator, spec: MachineSpec) -> list[str]:
 
 
 def kernel_command_line(tsc_khz: int | None) -> str:
-    """Return the guest kernel's arguments; what each is good for stands in docs/decisions."""
+    """Return the guest kernel's arguments; what each is good for stands in docs/decisions/0012."""
     words = [
         *("console=ttyS0", "quiet", "reboot=t", "panic=-1"),
         *("cryptomgr.notests", "audit=0", "ipv6.disable=1", "8250.nr_uarts=1"),
