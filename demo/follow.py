@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 
 _POLL_S = 0.05
 _LEVELS = {"group": "▸ ", "error": "error: ", "warning": "warning: ", "notice": "notice: "}
@@ -77,7 +77,7 @@ class Follower:
         self._print(f"{job} │   {_LEVELS.get(line['kind'], '')}{line['text']}")
 
     def _print(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._began:7.2f}s] {printable(text)}", flush=True)  # noqa: T201
+        print(f"[{time.monotonic() - self._began:7.2f}s] {for_terminal(text)}", flush=True)  # noqa: T201
 
     def _get(self, path: str, **query: Any) -> Any:
         reply = self._client.get(path, params=query)

@@ -9,6 +9,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import ExcInfo
 
+from terraphim_runner.model.text import printable
+
 # They say at "info" what only their own developers want to know.
 _QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error", "sqlalchemy", "alembic")
 
@@ -56,4 +58,4 @@ def _printable_traceback(out: TextIO, trace: ExcInfo) -> None:
 
 def _shown(text: str) -> str:
     # A further line is indented, so that it cannot pass for a record of its own.
-    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text).replace("\n", "\n    ")
+    return printable(text, keep="\n").replace("\n", "\n    ")

@@ -12,6 +12,7 @@ from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.job import Annotation, JobResult, LogKind, LogLine, StepResult
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion
+from terraphim_runner.model.text import printable
 from terraphim_runner.planning.graph import PlannedLeg
 from terraphim_runner.ports import JobReporter
 from terraphim_runner.reports import JobReport, RunReport, render_summaries, render_text
@@ -31,16 +32,12 @@ _PREFIXES = {
     LogKind.ERROR: "error: ",
     LogKind.DEBUG: "debug: ",
 }
-_COLOR = re.compile(r"\x1b\[[0-9;]{0,32}m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 
 
-def printable(text: str) -> str:
+def for_terminal(text: str) -> str:
     """Return the text without what could steer the reader's terminal: escape sequences and control characters."""
-    plain = _ESCAPE.sub("", _COLOR.sub("", text)) if "\x1b" in text else text
-    if plain.isprintable():
-        return plain
-    return "".join(char if char.isprintable() or char == "\t" else "�" for char in plain)
+    return printable(_ESCAPE.sub("", text) if "\x1b" in text else text, instead="�", keep="\t")
 
 
 class Console:
@@ -104,7 +101,7 @@ class Console:
             line = json.dumps({"type": kind, **data}, ensure_ascii=not self._is_unicode)
         else:
             elapsed = time.monotonic() - self._began
-            line = f"[{elapsed:7.2f}s] {printable(text)}"
+            line = f"[{elapsed:7.2f}s] {for_terminal(text)}"
         self._print(line)
 
     def _print(self, text: str) -> None:

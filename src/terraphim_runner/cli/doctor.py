@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.doctor_checks import Check, State, jobs_can_run, run_checks
 
 _MARKS = {State.OK: "✓", State.LIMITED: "~", State.MISSING: "✗"}
@@ -38,6 +38,6 @@ def doctor_command(
 
 def _show(check: Check) -> None:
     mark = typer.style(f"{_MARKS[check.state]} {check.name:<15}{check.state:<9}", fg=_COLORS[check.state])
-    typer.echo(f"{mark}{printable(check.found)}")
+    typer.echo(f"{mark}{for_terminal(check.found)}")
     if check.fix and check.state is not State.OK:
-        typer.echo(f"{'':26}→ {printable(check.fix)}")
+        typer.echo(f"{'':26}→ {for_terminal(check.fix)}")

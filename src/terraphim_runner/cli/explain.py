@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from terraphim_runner.cli.arguments import pairs
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_event import local_event, local_match
 from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
 from terraphim_runner.expressions.explanation import Part
@@ -75,7 +75,7 @@ def explain(
     else:
         for item in explained:
             for line in _lines(item):
-                typer.echo(printable(line))
+                typer.echo(for_terminal(line))
     if broken:
         raise typer.Exit(_BAD_INPUT)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from terraphim_runner.cli.arguments import pairs
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_event import local_event, local_match
 from terraphim_runner.cli.workflow_file import read_workflow
 from terraphim_runner.model.errors import UsageError
@@ -65,9 +65,9 @@ def plan(
         typer.echo(_PICTURES[form](listed), nl=False)
         return
     if not verdict.matched:
-        typer.echo(printable(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
+        typer.echo(for_terminal(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
     for line in listed.render().splitlines():
-        typer.echo(printable(line))
+        typer.echo(for_terminal(line))
 
 
 def _only(workflow: Workflow, job: str) -> Workflow:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Diagnostic, Severity, Span
 from terraphim_runner.reports.validation import (
@@ -81,7 +81,7 @@ def _validate(
     else:
         document = _DOCUMENTS[output](found)
         for line in document.split("\n") if document else ():
-            typer.echo(printable(line))
+            typer.echo(for_terminal(line))
     raise typer.Exit(_OK if found.is_valid else _INVALID)
 
 
@@ -173,5 +173,5 @@ def _unreadable(path: str, reason: str, line: int = 1) -> Diagnostic:
 def _print(found: Validation) -> None:
     diagnostics = render_diagnostics(found)
     for line in diagnostics.split("\n") if diagnostics else ():
-        typer.echo(printable(line), err=True)
+        typer.echo(for_terminal(line), err=True)
     typer.echo(render_summary(found), err=not found.is_valid)

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from terraphim_runner.cli.console import printable
+from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.tree import Workflow
@@ -26,7 +26,7 @@ def read_workflow(named: Path, repository: Path) -> Workflow:
     result = parse(_shown(path, repository), text)
     for diagnostic in result.diagnostics:
         for line in diagnostic.render(text).splitlines():
-            typer.echo(printable(line), err=True)
+            typer.echo(for_terminal(line), err=True)
     if result.workflow is None:
         raise typer.Exit(_BAD_INPUT)
     return result.workflow

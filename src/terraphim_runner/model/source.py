@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from terraphim_runner.model.text import printable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Pos:
@@ -86,6 +88,6 @@ def _excerpt(source: str, span: Span) -> list[str]:
     width = span.end.column - span.start.column if span.end.line == span.start.line else 1
     number = str(span.start.line)
     # Terminal control characters in a hostile file must not reach the reader's terminal.
-    shown = "".join(char if char.isprintable() else "?" for char in text[:400])
+    shown = printable(text[:400])
     caret = " " * (span.start.column - 1) + "^" * max(1, min(width, 400))
     return [f" {number} | {shown}", f" {' ' * len(number)} | {caret}"]

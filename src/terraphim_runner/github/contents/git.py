@@ -20,6 +20,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.secret import MASK, Secret
+from terraphim_runner.model.text import printable
 from terraphim_runner.ports import CheckoutError
 
 MIB: Final = 1024 * 1024
@@ -88,7 +89,7 @@ class GitExit:
         """What git said, in one line that is safe to show."""
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
         told = "; ".join(lines[-3:]) or f"git ended with status {self.code}"
-        return "".join(char if char.isprintable() else "?" for char in told)[:500]
+        return printable(told)[:500]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from terraphim_runner.model.text import printable
 from terraphim_runner.planning.plan import JobOutline, Outlook
 
 MAX_CHARS: Final = 32
@@ -32,7 +33,7 @@ def subtitle(job: JobOutline) -> str:
 
 def cut(text: str) -> str:
     """Return the text as one printable line that fits into a box."""
-    shown = "".join(char if char.isprintable() else "?" for char in text)
+    shown = printable(text)
     return shown if len(shown) <= MAX_CHARS else shown[: MAX_CHARS - 1] + "…"
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from terraphim_runner.model.ids import JobKey
+from terraphim_runner.model.text import printable
 from terraphim_runner.planning.diagrams.labels import MAX_CHARS, WORDS, cut, subtitle, title
 from terraphim_runner.planning.diagrams.layout import Cell, Layout, lay_out
 from terraphim_runner.planning.plan import Outlook, PlanOutline
@@ -129,4 +130,4 @@ def _legend(plan: PlanOutline, height: float) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return the text for between tags, without characters that XML cannot hold."""
-    return escape("".join(char if char.isprintable() else " " for char in text[:400]))
+    return escape(printable(text[:400], instead=" "))

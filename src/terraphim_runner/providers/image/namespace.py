@@ -18,6 +18,7 @@ from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
 from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.model.text import printable
 from terraphim_runner.providers.image.progress import LineSink
 
 _CLEANUP_DEADLINE_S = 60
@@ -52,7 +53,7 @@ async def run_as_root(
 
     def take(text: str) -> None:
         # Package scripts write what they like: terminal controls must not reach the reader's terminal.
-        shown = "".join(char if char.isprintable() else " " for char in text[:_LINE_CHARACTERS]).strip()
+        shown = printable(text[:_LINE_CHARACTERS], instead=" ").strip()
         if shown:
             kept.append(shown)
             del kept[:-_KEPT_LINES]

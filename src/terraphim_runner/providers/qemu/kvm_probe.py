@@ -21,6 +21,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
+from terraphim_runner.model.text import printable
 from terraphim_runner.providers.image.initrd import PROBE_ARGUMENT, PROBE_LINE
 from terraphim_runner.providers.image.store import Image
 
@@ -162,7 +163,7 @@ def _ending(status: int | None) -> str:
 
 def _last_words(console: bytes) -> str:
     text = console.decode(errors="replace")
-    lines = ["".join(char if char.isprintable() else " " for char in line).strip()[:200] for line in text.splitlines()]
+    lines = [printable(line, instead=" ").strip()[:200] for line in text.splitlines()]
     shown = [line for line in lines if line][-2:]
     return f"having said {' / '.join(shown)!r}" if shown else "having said nothing"
 

@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import SessionId
+from terraphim_runner.model.text import printable
 from terraphim_runner.ports import MachineSpec, RefusedError
 from terraphim_runner.providers import claims
 from terraphim_runner.providers.channel import Channel
@@ -237,4 +238,4 @@ def _tail(path: Path) -> str:
             text = file.read(_MAX_LOG_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[-400:]
+    return printable(text, instead=" ").strip()[-400:]
