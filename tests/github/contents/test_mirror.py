@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -297,6 +298,27 @@ async def test_git_that_hangs_is_killed_at_the_deadline(tmp_path):
     with pytest.raises(InfrastructureError, match="took more than"):
         await Git(timeout_s=0.2).run("hash-object", "--no-filters", str(fifo))
     assert children() == []
+
+
+def sleepers(seconds):
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if process.info["cmdline"] == ["sleep", seconds]]
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_program_that_is_cancelled_while_it_is_opened_ends_with_its_group(steps):
+    seconds = f"9876{os.getpid()}{steps}"
+    async with anyio.create_task_group() as tasks:
+        script = f"sleep {seconds} & wait"
+        tasks.start_soon(partial(run_program, ["sh", "-c", script], environment=dict(os.environ), timeout_s=20))
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        # The loop stands still meanwhile: however far the opening came, the program now has a child, if it runs.
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline and not sleepers(seconds):
+            continue
+        tasks.cancel_scope.cancel()
+    assert sleepers(seconds) == []
 
 
 async def test_git_that_is_cancelled_is_killed(tmp_path):

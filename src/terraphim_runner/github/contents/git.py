@@ -22,6 +22,7 @@ from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.secret import MASK, Secret
 from terraphim_runner.model.text import printable
 from terraphim_runner.ports import CheckoutError
+from terraphim_runner.processes import open_whole
 
 MIB: Final = 1024 * 1024
 MAX_STDERR_BYTES: Final = 16 * 1024
@@ -188,7 +189,7 @@ async def run_program(
     """
     name = Path(argv[0]).name
     try:
-        process = await anyio.open_process(
+        process = await open_whole(
             argv,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE if output is None else output,

@@ -19,6 +19,7 @@ from anyio.streams.text import TextReceiveStream
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.text import printable
+from terraphim_runner.processes import open_whole
 from terraphim_runner.providers.image.progress import LineSink
 
 _CLEANUP_DEADLINE_S = 60
@@ -59,7 +60,7 @@ async def run_as_root(
             del kept[:-_KEPT_LINES]
             on_line(shown)
 
-    process = await anyio.open_process(
+    process = await open_whole(
         [*namespace_prefix(os.getuid()), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

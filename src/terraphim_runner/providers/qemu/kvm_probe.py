@@ -22,6 +22,7 @@ import anyio.to_thread
 from anyio.abc import Process
 
 from terraphim_runner.model.text import printable
+from terraphim_runner.processes import open_whole
 from terraphim_runner.providers.image.initrd import PROBE_ARGUMENT, PROBE_LINE
 from terraphim_runner.providers.image.store import Image
 
@@ -124,7 +125,7 @@ async def _boot(image: Image) -> KvmProbe:
     ]
     began = time.monotonic()
     console = bytearray()
-    process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    process = await open_whole(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
         with anyio.move_on_after(BOOT_DEADLINE_S):
             await _read_console(process, console)
