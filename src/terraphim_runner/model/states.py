@@ -8,6 +8,8 @@ class Status(StrEnum):
 
     WAITING = "waiting"
     """Planned, but something has to happen first: a free ``max-parallel`` slot."""
+    PENDING = "pending"
+    """Waits for its turn in a concurrency group."""
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -27,7 +29,9 @@ class Conclusion(StrEnum):
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.WAITING: frozenset({Status.QUEUED, Status.COMPLETED}),
+    # A call of a workflow is never queued: it begins at once, for it needs no machine.
+    Status.WAITING: frozenset({Status.PENDING, Status.QUEUED, Status.IN_PROGRESS, Status.COMPLETED}),
+    Status.PENDING: frozenset({Status.QUEUED, Status.IN_PROGRESS, Status.COMPLETED}),
     Status.QUEUED: frozenset({Status.IN_PROGRESS, Status.COMPLETED}),
     # A job whose host died while it ran goes back to the queue as its next attempt.
     Status.IN_PROGRESS: frozenset({Status.QUEUED, Status.COMPLETED}),

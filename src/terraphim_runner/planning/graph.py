@@ -4,17 +4,34 @@ A run is planned lazily. Whoever drives it (a transaction of the engine, or the 
 ``RunSnapshot`` in its own form, calls ``advance(workflow, snapshot)`` after every change, carries out the decisions,
 and calls again until there are none. ``advance`` is pure and idempotent: the same snapshot gives the same decisions.
 
+The jobs of called workflows are jobs of the run: their keys begin with that of the call (``deploy/build``, and
+``deploy/0/build`` for the first leg of a call with a matrix). A call itself runs on no machine: whoever carries out
+``Start`` of a ``PlannedCall`` marks it as in progress and nothing else; ``Conclude`` completes it.
+
+``groups`` of a leg are its concurrency groups. A driver that carries out ``Start`` has it wait in each of them first:
+the leg is ``pending`` until it is its turn, and ``advance`` does not ask again.
+
 A driver that cannot complete a cancelled leg at once (it runs on some host) records that it asked: ``cancelling``.
 Without the mark ``advance`` says ``CancelLeg`` again each time, which is harmless but never ends a "call again" loop.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from terraphim_runner.model.ids import JobKey, LegKey
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion, Status
+from terraphim_runner.workflow.tree import Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGroup:
+    """A concurrency group with its expressions evaluated. Names compare without case, within one repository."""
+
+    name: str
+    cancel_in_progress: bool = False
+    queue: Queue = Queue.SINGLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +48,33 @@ class PlannedLeg:
     """The ``strategy`` context: fail-fast, job-index, job-total, max-parallel."""
     timeout_minutes: float
     continue_on_error: bool
+    groups: tuple[PlannedGroup, ...] = ()
+    environment: str | None = None
+    """The deployment environment's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """One leg of a job that calls a workflow. ``inputs`` is the ``inputs`` context of the called one, typed."""
+
+    key: LegKey
+    job: JobKey
+    name: str
+    matrix: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    groups: tuple[PlannedGroup, ...] = ()
+    continue_on_error: ClassVar[bool] = False
+
+
+Planned = PlannedLeg | PlannedCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSnapshot:
     """How a planned leg stands. ``finished_order`` counts completions in the run, for outputs of matrix legs."""
 
-    leg: PlannedLeg
+    leg: Planned
     status: Status
     conclusion: Conclusion | None = None
     outputs: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -73,7 +110,7 @@ class Expand:
     """Record these legs, each in state ``waiting``. An empty tuple: the matrix excludes everything."""
 
     job: JobKey
-    legs: tuple[PlannedLeg, ...]
+    legs: tuple[Planned, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +131,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Put a waiting leg into the queue. ``needs`` is the context its job will see."""
+    """Put a waiting leg into the queue, or begin a call. ``needs`` is the context its job will see."""
 
     leg: LegKey
     needs: Mapping[str, Any]
@@ -109,10 +146,20 @@ class CancelLeg:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Conclude:
+    """Complete a call: every job of the called workflow is. ``diagnostics`` say which output does not evaluate."""
+
+    leg: LegKey
+    conclusion: Conclusion
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """Nothing is left to do: record the run's conclusion. Always the only decision."""
 
     conclusion: Conclusion
 
 
-Decision = Expand | Skip | Reject | Start | CancelLeg | Finish
+Decision = Expand | Skip | Reject | Start | CancelLeg | Conclude | Finish

@@ -275,6 +275,15 @@ class CallJob(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a called workflow's file comes from: ``ref`` as the caller wrote it, ``sha`` the commit that it meant."""
+
+    repository: str
+    ref: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
     """One valid workflow file."""
 
@@ -289,6 +298,10 @@ class Workflow:
     defaults: RunDefaults = field(default_factory=RunDefaults)
     permissions: Mapping[str, str] | None = None
     concurrency: Concurrency | None = None
+    origin: Origin | None = None
+    """None for a file of the run's own repository at the run's own commit."""
+    calls: Mapping[JobKey, "Workflow"] = field(default_factory=dict[JobKey, "Workflow"])
+    """What each ``CallJob`` calls, its own calls included. Empty until ``linking`` filled it in."""
 
     @property
     def title(self) -> str:
