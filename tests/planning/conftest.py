@@ -184,13 +184,22 @@ def linked() -> Callable[..., Workflow]:
     """A workflow whose calls are linked by hand: ``files`` are texts by the names that ``uses`` has."""
 
     def link(text: str, **files: str) -> Workflow:
-        workflow = read(text)
-        calls = {
-            key: link(files[job.workflow.path.split("/")[-1].removesuffix(".yml")], **files)
-            for key, job in workflow.jobs.items()
-            if isinstance(job, CallJob)
-        }
-        return replace(workflow, calls=calls)
+        known: dict[str, Workflow] = {}
+
+        def called(name: str) -> Workflow:
+            if name not in known:
+                known[name] = whole(read(files[name]))
+            return known[name]
+
+        def whole(workflow: Workflow) -> Workflow:
+            calls = {
+                key: called(job.workflow.path.split("/")[-1].removesuffix(".yml"))
+                for key, job in workflow.jobs.items()
+                if isinstance(job, CallJob)
+            }
+            return replace(workflow, calls=calls)
+
+        return whole(read(text))
 
     return link
 
