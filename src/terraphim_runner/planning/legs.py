@@ -9,10 +9,13 @@ from typing import Any, Final
 from terraphim_runner.expressions import Array, Object, Template, Value, kind, to_string
 from terraphim_runner.model.ids import LegKey
 from terraphim_runner.model.source import Diagnostic, Span
+from terraphim_runner.planning.calls import call_inputs
 from terraphim_runner.planning.evaluation import Contexts, Evaluator, first_span
-from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.planning.graph import Planned, PlannedCall, PlannedLeg
+from terraphim_runner.planning.groups import distinct, planned_group
 from terraphim_runner.planning.matrix import Combination, MatrixError, expand
-from terraphim_runner.workflow.tree import Job, Workflow
+from terraphim_runner.planning.scopes import Scope, leg_key
+from terraphim_runner.workflow.tree import CallJob, Job
 
 DEFAULT_TIMEOUT_MINUTES: Final = 360.0
 MAX_TIMEOUT_MINUTES: Final = 35 * 24 * 60.0
@@ -21,6 +24,7 @@ MAX_TIMEOUT_MINUTES: Final = 35 * 24 * 60.0
 MAX_NAME_LENGTH: Final = 100
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 256
+MAX_ENVIRONMENT_LENGTH: Final = 255
 
 _STRATEGY_KEYS: Final = ("matrix", "fail-fast", "max-parallel")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -30,7 +34,7 @@ _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 class PlannedLegs:
     """Either the legs, none when the matrix excludes everything, or why there cannot be any."""
 
-    legs: tuple[PlannedLeg, ...] = ()
+    legs: tuple[Planned, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -42,24 +46,23 @@ class _Strategy:
     """None without a matrix."""
 
 
-def plan_legs(workflow: Workflow, job: Job, contexts: Contexts) -> PlannedLegs:
+def plan_legs(scope: Scope, job: Job, contexts: Contexts) -> PlannedLegs:
     """Expand a job whose needs are complete. ``contexts`` hold ``github``, ``inputs``, ``vars`` and ``needs``.
 
     Leg keys are ``build`` without a matrix, ``build/0`` … with one. Never raises for what a workflow says: the
     diagnostics of the first leg that cannot be planned are all of that leg's.
     """
+    workflow = scope.workflow
     evaluator = Evaluator(workflow.path, contexts)
     strategy = _strategy(job, evaluator)
     if evaluator.diagnostics:
         return PlannedLegs(diagnostics=tuple(evaluator.diagnostics))
     if strategy.combinations is None:
         combinations: tuple[Combination, ...] = (Combination(values={}, words=()),)
-        keys = (LegKey(job.key),)
     else:
         combinations = strategy.combinations
-        keys = tuple(LegKey(f"{job.key}/{index}") for index in range(len(combinations)))
-    legs: list[PlannedLeg] = []
-    for index, (key, combination) in enumerate(zip(keys, combinations, strict=True)):
+    legs: list[Planned] = []
+    for index, combination in enumerate(combinations):
         context = {
             "fail-fast": strategy.fail_fast,
             "job-index": index,
@@ -67,7 +70,14 @@ def plan_legs(workflow: Workflow, job: Job, contexts: Contexts) -> PlannedLegs:
             "max-parallel": strategy.max_parallel or len(combinations),
         }
         evaluator = Evaluator(workflow.path, contexts.with_(strategy=context, matrix=combination.values))
-        leg = _leg(job, key, combination, context, evaluator)
+        part = _Part(
+            scope=scope,
+            job=job,
+            key=leg_key(scope.key(job.key), None if strategy.combinations is None else index),
+            combination=combination,
+            strategy=context,
+        )
+        leg = _call(part, job, evaluator) if isinstance(job, CallJob) else _leg(part, evaluator)
         if evaluator.diagnostics:
             return PlannedLegs(diagnostics=tuple(evaluator.diagnostics))
         legs.append(leg)
@@ -129,19 +139,75 @@ def _combinations(matrix: Value, span: Span, evaluator: Evaluator) -> tuple[Comb
         return None
 
 
-def _leg(
-    job: Job, key: LegKey, combination: Combination, strategy: Mapping[str, Any], evaluator: Evaluator
-) -> PlannedLeg:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One leg to be planned."""
+
+    scope: Scope
+    job: Job
+    key: LegKey
+    combination: Combination
+    strategy: Mapping[str, Any]
+
+    def name(self, evaluator: Evaluator) -> str:
+        return f"{self.scope.title}{_name(self.job, self.combination, evaluator)}"
+
+
+def _leg(part: _Part, evaluator: Evaluator) -> PlannedLeg:
+    job = part.job
     return PlannedLeg(
-        key=key,
-        job=job.key,
-        name=_name(job, combination, evaluator),
+        key=part.key,
+        job=part.scope.key(job.key),
+        name=part.name(evaluator),
         labels=_labels(job, evaluator),
-        matrix=combination.values,
-        strategy=strategy,
+        matrix=part.combination.values,
+        strategy=part.strategy,
         timeout_minutes=_timeout(job, evaluator),
         continue_on_error=_boolean("continue-on-error", job.continue_on_error, evaluator, default=False),
+        groups=distinct([planned_group(job.concurrency, evaluator)]),
+        environment=_environment(job, evaluator),
     )
+
+
+def _call(part: _Part, job: CallJob, evaluator: Evaluator) -> PlannedCall:
+    """Plan a call; the groups of the called workflow are its, too, for it begins when they do."""
+    called = part.scope.workflow.calls.get(job.key)
+    inputs: dict[str, Any] = {}
+    groups = [planned_group(job.concurrency, evaluator)]
+    if called is None:
+        evaluator.problem(job.uses_span, "call", f"the workflow {job.uses!r} was not fetched")
+    else:
+        inputs = call_inputs(job, called, evaluator)
+        inner = Evaluator(called.path, part.scope.contexts.with_(inputs=inputs))
+        groups.append(planned_group(called.concurrency, inner))
+        evaluator.diagnostics += inner.diagnostics
+    return PlannedCall(
+        key=part.key,
+        job=part.scope.key(job.key),
+        name=part.name(evaluator),
+        matrix=part.combination.values,
+        strategy=part.strategy,
+        inputs=inputs,
+        groups=distinct(groups),
+    )
+
+
+def _environment(job: Job, evaluator: Evaluator) -> str | None:
+    """Return the environment's name; an empty one means that there is none."""
+    if job.environment is None:
+        return None
+    span = job.environment.name.span
+    value = evaluator.value("'environment'", job.environment.name, span)
+    if isinstance(value, Object):
+        value = value.get("name")
+    if isinstance(value, Array | Object):
+        evaluator.problem(span, "environment", f"'environment' has a name of kind {kind(value)}; expected a string")
+        return None
+    name = to_string(value)
+    if len(name) > MAX_ENVIRONMENT_LENGTH:
+        message = f"'environment' has {len(name)} characters; expected at most {MAX_ENVIRONMENT_LENGTH}"
+        evaluator.problem(span, "environment", message)
+    return name or None
 
 
 def _name(job: Job, combination: Combination, evaluator: Evaluator) -> str:

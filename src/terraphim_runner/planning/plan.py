@@ -5,21 +5,21 @@ the answer hangs on it: matrices and settings that are computed from ``needs`` a
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from terraphim_runner.expressions import Expression, Template, TemplateTree, references
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Diagnostic
-from terraphim_runner.model.states import Conclusion
+from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning.codec import leg_to_json
 from terraphim_runner.planning.conditions import JobState, judge
-from terraphim_runner.planning.evaluation import Contexts
-from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.planning.graph import LegSnapshot, Planned, PlannedLeg, RunSnapshot
 from terraphim_runner.planning.legs import plan_legs
 from terraphim_runner.planning.outcome import ancestors
-from terraphim_runner.workflow.tree import Job, Workflow
+from terraphim_runner.planning.scopes import Scope, scope_of_run
+from terraphim_runner.workflow.tree import CallJob, Job, Workflow
 
 
 class Outlook(StrEnum):
@@ -36,15 +36,19 @@ class Outlook(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutline:
-    """``legs`` is None when they cannot be known yet, or will not be; ``reason`` says why, for people."""
+    """``legs`` is None when they cannot be known yet, or will not be; ``reason`` says why, for people.
+
+    ``key`` and ``needs`` are the run's keys. ``calls`` are the called workflow's jobs for each leg that calls one.
+    """
 
     key: JobKey
     needs: tuple[JobKey, ...]
     outlook: Outlook
     condition: str | None = None
-    legs: tuple[PlannedLeg, ...] | None = None
+    legs: tuple[Planned, ...] | None = None
     reason: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
+    calls: tuple["PlanOutline", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +59,12 @@ class PlanOutline:
     path: str
     event: str
     jobs: tuple[JobOutline, ...]
+    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Of a called workflow."""
 
     def render(self) -> str:
         """Return the outline as lines of text."""
-        count = f"{len(self.jobs)} job{'' if len(self.jobs) == 1 else 's'}"
-        lines = [f"{self.workflow} ({self.path}) on {self.event}: {count}"]
-        for job in self.jobs:
-            lines += _render_job(job)
-        return "\n".join(lines)
+        return "\n".join(_render(self, f"on {self.event}"))
 
     def to_json(self) -> dict[str, Any]:
         """Return the outline as JSON values."""
@@ -70,17 +72,47 @@ class PlanOutline:
             "workflow": self.workflow,
             "path": self.path,
             "event": self.event,
+            "inputs": dict(self.inputs),
             "jobs": [_job_to_json(job) for job in self.jobs],
         }
 
 
 def outline(workflow: Workflow, event_name: str, contexts: Mapping[str, Any]) -> PlanOutline:
-    """Return what a run of a valid workflow would do. ``contexts`` hold ``github``, ``inputs`` and ``vars`` as JSON."""
-    shared = Contexts(contexts)
+    """Return what a run of a valid workflow would do. ``contexts`` hold ``github``, ``inputs`` and ``vars`` as JSON.
+
+    Calls are followed where the workflow is linked.
+    """
+    scope = scope_of_run(workflow, RunSnapshot(contexts=contexts))
+    return _outline(scope, event_name, _Budget(left=MAX_JOBS))
+
+
+MAX_JOBS: Final = 2000
+"""Of one outline: calls of calls multiply."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    left: int
+
+
+def _outline(scope: Scope, event_name: str, budget: _Budget) -> PlanOutline:
     outlined: dict[JobKey, JobOutline] = {}
-    for job in _in_order(workflow):
-        outlined[job.key] = _outline_job(workflow, job, shared, outlined)
-    return PlanOutline(workflow=workflow.title, path=workflow.path, event=event_name, jobs=tuple(outlined.values()))
+    for job in _in_order(scope.workflow):
+        budget.left -= 1
+        outlined[job.key] = _outline_job(scope, job, outlined)
+    for key, told in outlined.items():
+        calls = [scope.below(LegSnapshot(leg=leg, status=Status.IN_PROGRESS)) for leg in told.legs or ()]
+        needed = sum(len(below.workflow.jobs) for below in calls if below is not None)
+        if needed and told.outlook is not Outlook.SKIPPED and needed <= budget.left:
+            inner = tuple(_outline(below, event_name, budget) for below in calls if below is not None)
+            outlined[key] = replace(told, calls=inner)
+    return PlanOutline(
+        workflow=scope.workflow.title,
+        path=scope.workflow.path,
+        event=event_name,
+        jobs=tuple(outlined.values()),
+        inputs=scope.call.inputs if scope.call is not None else {},
+    )
 
 
 def _in_order(workflow: Workflow) -> Iterator[Job]:
@@ -96,18 +128,21 @@ def _in_order(workflow: Workflow) -> Iterator[Job]:
         pending = [job for job in pending if job.key not in done]
 
 
-def _outline_job(workflow: Workflow, job: Job, contexts: Contexts, before: Mapping[JobKey, JobOutline]) -> JobOutline:
-    needs = tuple(need.job for need in job.needs)
+def _outline_job(scope: Scope, job: Job, before: Mapping[JobKey, JobOutline]) -> JobOutline:
+    workflow, contexts = scope.workflow, scope.contexts
+    needs = tuple(scope.key(need.job) for need in job.needs)
     condition = job.condition.source if job.condition is not None else None
 
     def outlined(outlook: Outlook, reason: str | None = None, **more: Any) -> JobOutline:
-        return JobOutline(key=job.key, needs=needs, condition=condition, outlook=outlook, reason=reason, **more)
+        return JobOutline(
+            key=scope.key(job.key), needs=needs, condition=condition, outlook=outlook, reason=reason, **more
+        )
 
-    above = [before[key] for key in ancestors(workflow, job) if key in before]
+    above = {key: before[key] for key in ancestors(workflow, job) if key in before}
     if job.condition is not None and _reads_needs([job.condition.expression]):
         return outlined(Outlook.UNKNOWN, f"its 'if' depends on 'needs': {job.condition.source}")
-    unknown = next((item.key for item in above if item.outlook is Outlook.UNKNOWN), None)
-    results = {item.key: _assumed(item) for item in above}
+    unknown = next((key for key, item in above.items() if item.outlook is Outlook.UNKNOWN), None)
+    results = {key: _assumed(item) for key, item in above.items()}
     verdict = judge(workflow, job, JobState(contexts=contexts, ancestors=results, cancelled=False))
     if verdict.diagnostics:
         return outlined(Outlook.REJECTED, diagnostics=verdict.diagnostics)
@@ -117,7 +152,9 @@ def _outline_job(workflow: Workflow, job: Job, contexts: Contexts, before: Mappi
     if computed is not None:
         outlook = Outlook.RUNS if unknown is None else Outlook.UNKNOWN
         return outlined(outlook, f"its {computed} depends on 'needs': known when they are complete")
-    planned = plan_legs(workflow, job, contexts)
+    if isinstance(job, CallJob) and job.key not in workflow.calls:
+        return outlined(Outlook.RUNS, f"it calls {job.uses}, which was not fetched")
+    planned = plan_legs(scope, job, contexts)
     if planned.diagnostics:
         return outlined(Outlook.REJECTED, diagnostics=planned.diagnostics)
     if not planned.legs:
@@ -159,6 +196,9 @@ def _computed_from_needs(job: Job) -> str | None:
         ("runs-on", job.runs_on),
         ("timeout-minutes", job.timeout_minutes),
         ("continue-on-error", job.continue_on_error),
+        ("environment", job.environment.name if job.environment else None),
+        ("concurrency", job.concurrency.group if job.concurrency else None),
+        ("with", job.with_ if isinstance(job, CallJob) else None),
     ]
     return next((name for name, part in parts if part is not None and _reads_needs(_expressions(part))), None)
 
@@ -175,13 +215,25 @@ def _reads_needs(expressions: Iterator[Expression] | list[Expression]) -> bool:
     return any(context == "needs" for expression in expressions for context, _ in references(expression))
 
 
+def _render(plan: PlanOutline, why: str) -> Iterator[str]:
+    count = f"{len(plan.jobs)} job{'' if len(plan.jobs) == 1 else 's'}"
+    yield f"{plan.workflow} ({plan.path}) {why}: {count}"
+    for job in plan.jobs:
+        yield from _render_job(job)
+
+
 def _render_job(job: JobOutline) -> Iterator[str]:
     after = f", after {', '.join(job.needs)}" if job.needs else ""
     reason = f": {job.reason}" if job.reason else ""
     yield f"  {job.key}{after}: {_summary(job)}{reason}"
     yield from (f"    {diagnostic.headline()}" for diagnostic in job.diagnostics)
-    if job.legs:
-        yield from (f"    {leg.name}  [{', '.join(leg.labels)}]" for leg in job.legs)
+    for index, leg in enumerate(job.legs or ()):
+        if isinstance(leg, PlannedLeg):
+            yield f"    {leg.name}  [{', '.join(leg.labels)}]"
+        elif job.calls:
+            yield from (f"    {line}" for line in _render(job.calls[index], f"called as {leg.name!r}"))
+        else:
+            yield f"    {leg.name}"
 
 
 def _summary(job: JobOutline) -> str:
@@ -199,4 +251,5 @@ def _job_to_json(job: JobOutline) -> dict[str, Any]:
         "reason": job.reason,
         "legs": None if job.legs is None else [leg_to_json(leg) for leg in job.legs],
         "diagnostics": [diagnostic.headline() for diagnostic in job.diagnostics],
+        "calls": [called.to_json() for called in job.calls],
     }

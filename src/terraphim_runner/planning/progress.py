@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.states import Conclusion, Status
+from terraphim_runner.planning.calls import conclude
 from terraphim_runner.planning.conditions import JobState, judge
-from terraphim_runner.planning.evaluation import Contexts
 from terraphim_runner.planning.graph import (
     CancelLeg,
     Decision,
@@ -26,6 +26,7 @@ from terraphim_runner.planning.outcome import (
     needs_context,
     run_conclusion,
 )
+from terraphim_runner.planning.scopes import Scope, scope_of_run
 from terraphim_runner.workflow.tree import Job, Workflow
 
 
@@ -52,61 +53,85 @@ def advance(workflow: Workflow, run: RunSnapshot) -> tuple[Decision, ...]:
       ``always()`` or ``cancelled()`` go on, or still start when their needs are complete.
     - The run failed when a job failed; else it was cancelled when it or a job was; else it is a success, or skipped
       when every job was.
+    - A call begins when it is its turn, and its jobs follow the same rules among themselves. It is complete when they
+      are, with the conclusion that a run of them would have; when it is cancelled, they are, as those of a run.
 
     Raises ``ValueError`` when the needs form a circle, which no valid workflow does.
     """
-    decisions: list[Decision] = []
-    contexts = Contexts(run.contexts)
-    for job in workflow.jobs.values():
-        snapshot = run.jobs.get(job.key)
-        if snapshot is not None:
-            decisions += _drive(workflow, job, snapshot, run, contexts)
-        elif needs_are_complete(job, run):
-            decisions.append(_consider(workflow, job, run, contexts))
-    if decisions or any(_is_active(leg) for job in run.jobs.values() for leg in job.legs):
+    scope = scope_of_run(workflow, run)
+    decisions = _advance(scope)
+    if decisions or _has_active(scope):
         return tuple(decisions)
-    stuck = [key for key in workflow.jobs if key not in run.jobs]
+    return (Finish(conclusion=run_conclusion(scope.run.jobs, cancelled=run.cancelled)),)
+
+
+def _advance(scope: Scope) -> list[Decision]:
+    """Decide about the jobs of one workflow, and about those of the workflows that it calls."""
+    decisions: list[Decision] = []
+    for job in scope.workflow.jobs.values():
+        snapshot = scope.run.jobs.get(job.key)
+        if snapshot is not None:
+            decisions += _drive(scope, job, snapshot)
+            for leg in snapshot.legs:
+                decisions += _call(scope, leg)
+        elif needs_are_complete(job, scope.run):
+            decisions.append(_consider(scope, job))
+    return decisions
+
+
+def _call(scope: Scope, leg: LegSnapshot) -> list[Decision]:
+    """Decide about the workflow that a leg calls, once it has begun."""
+    below = scope.below(leg) if leg.status is Status.IN_PROGRESS else None
+    if below is None or below.call is None:
+        return []
+    return _advance(below) or ([] if _has_active(below) else [conclude(below, below.call)])
+
+
+def _has_active(scope: Scope) -> bool:
+    """Tell whether anything of a workflow about which nothing is to be decided now is still on its way."""
+    if any(_is_active(leg) for job in scope.run.jobs.values() for leg in job.legs):
+        return True
+    stuck = [key for key in scope.workflow.jobs if key not in scope.run.jobs]
     if stuck:
         raise ValueError(f"the needs of {', '.join(map(repr, stuck))} can never be complete: not a valid workflow")
-    return (Finish(conclusion=run_conclusion(run.jobs, cancelled=run.cancelled)),)
+    return False
 
 
 def _is_active(leg: LegSnapshot) -> bool:
     return leg.status is not Status.COMPLETED
 
 
-def _state(workflow: Workflow, job: Job, run: RunSnapshot, contexts: Contexts) -> JobState:
+def _state(scope: Scope, job: Job) -> JobState:
     return JobState(
-        contexts=contexts.with_(needs=needs_context(job, run)),
-        ancestors=ancestor_results(workflow, job, run),
-        cancelled=run.cancelled,
+        contexts=scope.contexts.with_(needs=needs_context(job, scope.run)),
+        ancestors=ancestor_results(scope.workflow, job, scope.run),
+        cancelled=scope.run.cancelled,
     )
 
 
-def _consider(workflow: Workflow, job: Job, run: RunSnapshot, contexts: Contexts) -> Expand | Skip | Reject:
+def _consider(scope: Scope, job: Job) -> Expand | Skip | Reject:
     """Decide about a job whose needs are complete and about which nothing is recorded yet."""
-    state = _state(workflow, job, run, contexts)
-    verdict = judge(workflow, job, state)
+    key = scope.key(job.key)
+    state = _state(scope, job)
+    verdict = judge(scope.workflow, job, state)
     if verdict.diagnostics:
-        return Reject(job=job.key, diagnostics=verdict.diagnostics)
+        return Reject(job=key, diagnostics=verdict.diagnostics)
     if not verdict.holds:
-        return Skip(job=job.key, reason=_why_skipped(job, state))
-    planned = plan_legs(workflow, job, state.contexts)
+        return Skip(job=key, reason=_why_skipped(job, state))
+    planned = plan_legs(scope, job, state.contexts)
     if planned.diagnostics:
-        return Reject(job=job.key, diagnostics=planned.diagnostics)
-    return Expand(job=job.key, legs=planned.legs)
+        return Reject(job=key, diagnostics=planned.diagnostics)
+    return Expand(job=key, legs=planned.legs)
 
 
-def _drive(
-    workflow: Workflow, job: Job, snapshot: JobSnapshot, run: RunSnapshot, contexts: Contexts
-) -> Iterator[Decision]:
+def _drive(scope: Scope, job: Job, snapshot: JobSnapshot) -> Iterator[Decision]:
     """Start and cancel legs of a job that was expanded."""
     active = [leg for leg in snapshot.legs if _is_active(leg)]
     if not active:
         return
     reason = _fail_fast(snapshot)
     # An `if` that does not evaluate any more keeps nothing alive.
-    if reason is None and run.cancelled and not judge(workflow, job, _state(workflow, job, run, contexts)).holds:
+    if reason is None and scope.run.cancelled and not judge(scope.workflow, job, _state(scope, job)).holds:
         reason = "the run was cancelled"
     if reason is not None:
         yield from (CancelLeg(leg=leg.leg.key, reason=reason) for leg in active if not leg.cancelling)
@@ -114,7 +139,7 @@ def _drive(
     waiting = [leg for leg in active if leg.status is Status.WAITING and not leg.cancelling]
     free = _max_parallel(snapshot.legs) - sum(leg.status is not Status.WAITING for leg in active)
     if waiting and free > 0:
-        needs = needs_context(job, run)
+        needs = needs_context(job, scope.run)
         yield from (Start(leg=leg.leg.key, needs=needs) for leg in waiting[:free])
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from terraphim_runner.model.text import printable
+from terraphim_runner.planning.graph import PlannedLeg
 from terraphim_runner.planning.plan import JobOutline, Outlook
 
 MAX_CHARS: Final = 32
@@ -21,13 +22,16 @@ def title(job: JobOutline) -> str:
 
 
 def subtitle(job: JobOutline) -> str:
-    """Return what is known of the job: its legs and their machines, or why there are none."""
+    """Return what is known of the job: its legs and their machines or what they call, or why there are none."""
     if job.outlook is Outlook.RUNS and job.legs:
-        labels = sorted({label for leg in job.legs for label in leg.labels})
-        count = "" if len(job.legs) == 1 and not job.legs[0].matrix else f"{_legs(len(job.legs))} on "
-        return cut(count + ", ".join(labels))
+        is_single = len(job.legs) == 1 and not job.legs[0].matrix
+        labels = sorted({label for leg in job.legs if isinstance(leg, PlannedLeg) for label in leg.labels})
+        if not labels:
+            called = f"calls {job.calls[0].workflow}" if job.calls else "calls a workflow"
+            return cut(called if is_single else f"{_legs(len(job.legs))}, {called}")
+        return cut(("" if is_single else f"{_legs(len(job.legs))} on ") + ", ".join(labels))
     if job.outlook is Outlook.RUNS:
-        return "matrix not known yet"
+        return "not known yet"
     return WORDS[job.outlook]
 
 
