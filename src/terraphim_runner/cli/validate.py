@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from terraphim_runner.cli.console import for_terminal
+from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Diagnostic, Severity, Span
 from terraphim_runner.reports.validation import (
@@ -24,6 +25,7 @@ from terraphim_runner.reports.validation import (
     render_summary,
 )
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.linking import FileReference, Linked, Linker
 from terraphim_runner.workflow.lint import RULES, lint
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.yaml import MAX_BYTES
@@ -125,15 +127,28 @@ def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
     if isinstance(content, Diagnostic):
         return CheckedFile(path=path, diagnostics=(content,))
     result = parse(path, content)
-    found = result.diagnostics
+    found = list(result.diagnostics)
+    workflow = result.workflow or _legal(path, content, result.diagnostics)
+    if workflow is not None:
+        linked = _linked(file, workflow)
+        # What is wrong in the called files themselves is told when they are checked.
+        found += [item for item in linked.diagnostics if item.path == path]
+        workflow = linked.workflow
     if disabled is None:
-        found = tuple(item for item in found if item.severity is Severity.ERROR)
+        found = [item for item in found if item.severity is Severity.ERROR]
     else:
-        kept = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
-        workflow = result.workflow or _legal(path, content, found)
-        warnings = () if workflow is None else lint(workflow, disabled=disabled)
-        found = tuple(sorted((*kept, *warnings), key=lambda item: item.span.start))
-    return CheckedFile(path=path, text=content, diagnostics=found)
+        found = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
+        found += () if workflow is None else lint(workflow, disabled=disabled)
+    return CheckedFile(path=path, text=content, diagnostics=tuple(sorted(found, key=lambda item: item.span.start)))
+
+
+def _linked(file: Path, workflow: Workflow) -> Linked:
+    """Link a file that lies in a checkout with those of the same checkout that it calls."""
+    folder = file.absolute().parent
+    if folder.parts[-2:] != _DEFAULT.parts:
+        return Linked(workflow=workflow)
+    at = FileReference(path=(_DEFAULT / file.name).as_posix())
+    return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))
 
 
 def _legal(path: str, content: str, found: tuple[Diagnostic, ...]) -> Workflow | None:
