@@ -70,7 +70,7 @@ def _validate(
     disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
     warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
-    """Check workflow files by GitHub's rules: exit 0 when all of them are right, 2 when one is not, or is not there.
+    """Check workflow files by GitHub's rules: exit 0 when all are right, 2 when one is not or is not there.
 
     Warnings do not change the exit code.
     """
