@@ -7,7 +7,14 @@ import pytest
 from terraphim_runner.expressions import Template
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.workflow import parse, unsupported
-from terraphim_runner.workflow.references import DockerAction, LocalAction, LocalWorkflow, RemoteAction, RemoteWorkflow
+from terraphim_runner.workflow.references import (
+    DockerAction,
+    LocalAction,
+    LocalWorkflow,
+    RemoteAction,
+    RemoteWorkflow,
+    SelfAction,
+)
 from terraphim_runner.workflow.tree import (
     CallJob,
     CancelStep,
@@ -117,6 +124,22 @@ def test_parse_uses_of_every_kind_is_taken_apart(sections: Workflow) -> None:
         RemoteAction(owner="octo", repository="tools", path="setup", ref="v1"),
         LocalAction(path=".github/actions/mine"),
         DockerAction(image="alpine:3"),
+    ]
+
+
+def test_parse_uses_of_the_own_repository_is_an_action_or_a_workflow_of_the_running_commit() -> None:
+    text = (
+        "on: push\njobs:\n  b: { uses: $/.github/workflows/build.yml }\n"
+        "  a: { runs-on: x, steps: [{ uses: $/.github/actions/mine/ }, { uses: $/ }] }\n"
+    )
+    workflow = parse("w.yml", text, check_support=False).workflow
+    assert workflow is not None
+    call, job = workflow.jobs[JobKey("b")], workflow.jobs[JobKey("a")]
+    assert isinstance(call, CallJob)
+    assert call.workflow == LocalWorkflow(path=".github/workflows/build.yml")
+    assert [step.action for step in job.steps if isinstance(step, UsesStep)] == [
+        SelfAction(path=".github/actions/mine"),
+        SelfAction(path=""),
     ]
 
 
