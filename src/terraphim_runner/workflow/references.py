@@ -13,7 +13,6 @@ _WORKFLOW_FILE: Final = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _DOCKER: Final = "docker://"
 _LOCAL: Final = ("./", ".\\")
 _SELF: Final = "$/"
-_SELF: Final = "$/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +43,6 @@ class SelfAction:
 
     ``path`` is relative to the repository's root and without ``$/``. Source: GitHub's changelog of 2026-07-30.
     """
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfAction:
-    """A folder of the repository that the file itself is from, at the same commit, checked out or not (``$/path``)."""
 
     path: str
 
@@ -104,7 +96,7 @@ def action_reference(text: str) -> ActionReference:
     if text.startswith(_LOCAL):
         return LocalAction(path=_path(text[2:]))
     if text.startswith(_SELF):
-        return SelfAction(path=_inner_path(text.removeprefix(_SELF)))
+        return SelfAction(path=_inner_path(_without_ref(text.removeprefix(_SELF), "an action")))
     found = _REMOTE.fullmatch(text)
     if found is None:
         fix = None
@@ -120,11 +112,7 @@ def action_reference(text: str) -> ActionReference:
 def workflow_reference(text: str) -> WorkflowReference:
     """Return what a job's ``uses`` names. Raises ``ReferenceProblemError``."""
     if text.startswith(("./", _SELF)):
-        path, at, _ = text[2:].partition("@")
-        if at:
-            message = "expected no '@ref': a workflow of this repository is taken from the run's own commit"
-            raise ReferenceProblemError(message, "drop the '@ref', or name the repository before the path")
-        return LocalWorkflow(path=_workflow_path(path))
+        return LocalWorkflow(path=_workflow_path(_without_ref(text[2:], "a workflow")))
     found = _REMOTE.fullmatch(text)
     if found is None:
         without_ref = _WITHOUT_REF.fullmatch(text) is not None
@@ -147,21 +135,10 @@ def _inner_path(text: str) -> str:
     return path
 
 
-def _own_path(text: str) -> str:
-    """Return the path of an action of the file's own repository, which may be its root."""
-    return _inside(_path(_without_ref(text.removeprefix(_SELF), "an action")))
-
-
 def _without_ref(path: str, what: str) -> str:
     if "@" in path:
         message = f"expected no '@ref': {what} of this repository is taken from the run's own commit"
         raise ReferenceProblemError(message, "drop the '@ref', or name the repository before the path")
-    return path
-
-
-def _inside(path: str) -> str:
-    if ".." in path.split("/"):
-        raise ReferenceProblemError("expected a path inside of the action's repository, without '..'")
     return path
 
 
