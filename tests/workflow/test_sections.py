@@ -32,7 +32,7 @@ from terraphim_runner.workflow.tree import (
 
 @pytest.fixture
 def sections(golden_directory: Path) -> Workflow:
-    text = (golden_directory / "language" / "valid_sections.yml").read_text()
+    text = (golden_directory / "jobs/valid_sections.yml").read_text()
     result = parse("valid_sections.yml", text, check_support=False)
     assert result.workflow is not None
     return result.workflow
@@ -144,7 +144,7 @@ def test_parse_uses_of_the_own_repository_is_an_action_or_a_workflow_of_the_runn
 
 
 def test_parse_background_steps_gives_a_kind_to_each(golden_directory: Path) -> None:
-    workflow = parse("w.yml", (golden_directory / "valid_background.yml").read_text()).workflow
+    workflow = parse("w.yml", (golden_directory / "steps/valid_background.yml").read_text()).workflow
     assert workflow is not None
     steps = workflow.jobs[JobKey("a")].steps
     server, data, plain, wait, _, wait_all, _, cancel, parallel = steps
