@@ -1,4 +1,6 @@
-"""What the language has and this runner does not carry out yet. Such a workflow is refused: nothing is ignored.
+"""What the language has and this runner does not carry out yet. Such a workflow is not run: nothing is ignored.
+
+``run``, ``plan`` and the server refuse it; ``validate``, which asks for GitHub's rules, only warns.
 
 Each entry of the tables is one feature: who finds it, and what would be lost without it. The day a feature is
 built, its entry goes.
@@ -11,7 +13,7 @@ from terraphim_runner.expressions import Template, TemplateTree
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
-from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
+from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction, SelfAction
 from terraphim_runner.workflow.tree import Job, Step, UsesStep, Workflow, all_steps
 
 Part = TypeVar("Part")
@@ -99,7 +101,9 @@ def _docker_action(step: UsesStep) -> Found:
 
 
 def _local_action(step: UsesStep) -> Found:
-    return [(step.uses_span, f"the local action {shown(step.uses)}")] if isinstance(step.action, LocalAction) else ()
+    if isinstance(step.action, LocalAction | SelfAction):
+        return [(step.uses_span, f"the local action {shown(step.uses)}")]
+    return ()
 
 
 def _remote_action(step: UsesStep) -> Found:
