@@ -255,8 +255,9 @@ def _summary(job: JobOutline) -> str:
 def _legs_to_json(job: JobOutline) -> list[dict[str, Any]] | None:
     if job.legs is None:
         return None
-    sections = job.sections or ({},) * len(job.legs)
-    return [{**leg_to_json(leg), **part} for leg, part in zip(job.legs, sections, strict=True)]
+    nothing: dict[str, Any] = {}
+    parts = job.sections or (nothing,) * len(job.legs)
+    return [{**leg_to_json(leg), **part} for leg, part in zip(job.legs, parts, strict=True)]
 
 
 def _job_to_json(job: JobOutline) -> dict[str, Any]:
