@@ -1,13 +1,12 @@
 """From a workflow to one with everything that it calls: fetching round by round, and keeping what was fetched."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
 
 from terraphim_runner.model.errors import InfrastructureError
-from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.linking import CalledFile, FileReference, Linked, Linker
 from terraphim_runner.workflow.tree import CallJob, Workflow
 
@@ -53,7 +52,7 @@ async def resolve(workflow: Workflow, fetch: Fetch, *, deadline_s: float = DEADL
 
 
 def called_to_json(linked: Linked) -> list[dict[str, Any]]:
-    """Return the called files as plain JSON values; ``link_stored`` makes the same workflow of them again."""
+    """Return the called files as plain JSON values: with them ``link`` gives the same workflow again."""
     return [
         {
             "repository": reference.repository,
@@ -64,29 +63,3 @@ def called_to_json(linked: Linked) -> list[dict[str, Any]]:
         }
         for reference, file in linked.files.items()
     ]
-
-
-def link_stored(path: str, text: str, called: Sequence[Mapping[str, Any]] = ()) -> Workflow:
-    """Return the workflow of a stored run with all that it calls.
-
-    It was valid when it was stored; raises ``InfrastructureError`` when it no longer is.
-    """
-    result = parse(path, text)
-    if result.workflow is None:
-        raise _no_longer_valid(path)
-    linker = Linker(result.workflow)
-    for item in called:
-        reference = FileReference(path=item["path"], repository=item["repository"], ref=item["ref"])
-        linker.add(reference, CalledFile(text=item["text"], sha=item["sha"]))
-    linked = linker.link()
-    if linked.has_errors or linked.missing:
-        raise _no_longer_valid(path)
-    return linked.workflow
-
-
-def _no_longer_valid(path: str) -> InfrastructureError:
-    return InfrastructureError(
-        doing=f"read the stored workflow {path!r}",
-        reason="its text is no longer valid: it was stored by another version",
-        fix="push again, or redeliver the webhook",
-    )

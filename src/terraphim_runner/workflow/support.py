@@ -1,4 +1,6 @@
-"""What the language has and this runner does not carry out yet. Such a workflow is refused: nothing is ignored.
+"""What the language has and this runner does not carry out yet. Such a workflow is not run: nothing is ignored.
+
+``run``, ``plan`` and the server refuse it; ``validate``, which asks for GitHub's rules, only warns.
 
 Each entry of the tables is one feature: who finds it, and what would be lost without it. The day a feature is
 built, its entry goes.
@@ -11,7 +13,7 @@ from terraphim_runner.expressions import Template, TemplateTree
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
-from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
+from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction, SelfAction
 from terraphim_runner.workflow.tree import Job, Step, UsesStep, Workflow, all_steps
 
 Part = TypeVar("Part")
@@ -51,12 +53,6 @@ def _workflow_keys(workflow: Workflow) -> Found:
 _OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = ((_workflow_keys, "keys stay as written"),)
 
 
-def _group(job: Job) -> Found:
-    if isinstance(job.runs_on, Mapping) and isinstance(job.runs_on["group"], Template):
-        return [(job.runs_on["group"].span, "'group'")]
-    return ()
-
-
 def _container(job: Job) -> Found:
     return [(job.container.span, "'container'")] if job.container else ()
 
@@ -75,10 +71,6 @@ def _snapshot(job: Job) -> Found:
     return [(job.snapshot.span, "'snapshot'")] if job.snapshot else ()
 
 
-def _cancel_timeout(job: Job) -> Found:
-    return [(job.cancel_timeout_minutes.span, "'cancel-timeout-minutes'")] if job.cancel_timeout_minutes else ()
-
-
 def _job_keys(job: Job) -> Found:
     found = _keys(job.env, "'env'", job.span)
     if job.strategy is not None and job.strategy.matrix is not None:
@@ -87,12 +79,10 @@ def _job_keys(job: Job) -> Found:
 
 
 _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
-    (_group, "machines are chosen by labels only"),
     (_container, "steps run in the machine itself"),
     (_services, "no service containers are started"),
     (_environment, "there are no deployments, protection rules or environment secrets"),
     (_snapshot, "no image is made of a job's machine"),
-    (_cancel_timeout, "a cancelled job gets the default grace"),
     (_job_keys, "keys stay as written"),
 )
 
@@ -111,7 +101,9 @@ def _docker_action(step: UsesStep) -> Found:
 
 
 def _local_action(step: UsesStep) -> Found:
-    return [(step.uses_span, f"the local action {shown(step.uses)}")] if isinstance(step.action, LocalAction) else ()
+    if isinstance(step.action, LocalAction | SelfAction):
+        return [(step.uses_span, f"the local action {shown(step.uses)}")]
+    return ()
 
 
 def _remote_action(step: UsesStep) -> Found:
