@@ -3,13 +3,18 @@
 from functools import lru_cache
 
 from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.store.runs import StoredRun
 from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.tree import Workflow
 
 
-@lru_cache(maxsize=16)
-def stored_workflow(path: str, text: str) -> Workflow:
+def stored_workflow(run: StoredRun) -> Workflow:
     """Return the workflow of a stored run. Its text was valid when the run was created."""
+    return _parsed(run.path, run.source)
+
+
+@lru_cache(maxsize=16)
+def _parsed(path: str, text: str) -> Workflow:
     result = parse(path, text)
     if result.workflow is None:
         raise InfrastructureError(

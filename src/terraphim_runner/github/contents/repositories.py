@@ -131,6 +131,11 @@ class Repositories:
         place = self.present(repository, sha)
         return await commits.parents(self._local, place.git_dir, sha)
 
+    async def message(self, repository: Repository, sha: str) -> str:
+        """Return the message of a commit that was ensured before."""
+        place = self.present(repository, sha)
+        return await commits.message(self._local, place.git_dir, sha)
+
     async def refresh(self, repository: Repository) -> Path:
         """Bring all branches and tags of a mirror up to date; return the folder of its objects."""
         check_names(repository, None, "")

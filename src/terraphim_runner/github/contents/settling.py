@@ -47,6 +47,21 @@ async def changes(mirror: Mirror, event: Event) -> tuple[str, ...] | None:
     return await mirror.changed_files(event.repository, event.before, event.sha)
 
 
+async def head_message(mirror: Mirror, event: Event) -> str | None:
+    """Return the message of a pull request's head commit; None for another event, or when it cannot be had.
+
+    The event was settled before. A run that nobody can tell whether to skip is not skipped.
+    """
+    head = _head_sha(event) if event.name == "pull_request" else None
+    if head is None:
+        return None
+    try:
+        await mirror.ensure(event.repository, head, _where(event, head))
+        return await mirror.message(event.repository, head)
+    except CheckoutError:
+        return None
+
+
 def _pull_request(event: Event) -> dict[str, Any]:
     found: object = event.payload.get("pull_request")
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
