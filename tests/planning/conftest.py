@@ -11,23 +11,25 @@ from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning import advance, leg_from_json, leg_to_json
 from terraphim_runner.planning.graph import (
     CancelLeg,
+    Conclude,
     Decision,
     Expand,
     Finish,
     JobSnapshot,
     LegSnapshot,
+    PlannedCall,
     Reject,
     RunSnapshot,
     Skip,
     Start,
 )
 from terraphim_runner.workflow import parse
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
 
 
 def read(text: str) -> Workflow:
     """Return the workflow of a file that has to be valid."""
-    result = parse(".github/workflows/ci.yml", text)
+    result = parse(".github/workflows/ci.yml", text, check_support=False)
     assert result.workflow is not None, [item.headline() for item in result.diagnostics]
     return result.workflow
 
@@ -86,7 +88,9 @@ class Drive:
                 assert decision.leg not in self.started, "a leg starts once"
                 self.started.append(decision.leg)
                 self.needs_seen[decision.leg] = decision.needs
-                self._put(replace(self.leg(decision.leg), status=Status.QUEUED))
+                leg = self.leg(decision.leg)
+                is_call = isinstance(leg.leg, PlannedCall)
+                self._put(replace(leg, status=Status.IN_PROGRESS if is_call else Status.QUEUED))
             case CancelLeg():
                 leg = self.leg(decision.leg)
                 assert leg.status is not Status.COMPLETED
@@ -96,6 +100,16 @@ class Drive:
                     self._put(replace(leg, cancelling=True))
                 else:
                     self.complete(decision.leg, Conclusion.CANCELLED)
+            case Conclude():
+                leg = self.leg(decision.leg)
+                assert isinstance(leg.leg, PlannedCall)
+                below = f"{decision.leg}/"
+                inner = [leg for key, job in self.jobs.items() if key.startswith(below) for leg in job.legs]
+                assert all(leg.status is Status.COMPLETED for leg in inner), "a call ends after its jobs"
+                self.rejected |= (
+                    {leg.leg.job: tuple(item.message for item in decision.diagnostics)} if decision.diagnostics else {}
+                )
+                self.complete(decision.leg, decision.conclusion, decision.outputs)
             case Finish():
                 self.conclusion = decision.conclusion
 
@@ -130,7 +144,7 @@ class Drive:
             leg.leg.key
             for job in self.jobs.values()
             for leg in job.legs
-            if leg.status in {Status.QUEUED, Status.IN_PROGRESS}
+            if leg.status in {Status.QUEUED, Status.IN_PROGRESS} and not isinstance(leg.leg, PlannedCall)
         ]
 
     def names(self, job: str) -> list[str]:
@@ -143,7 +157,7 @@ class Drive:
         while self.conclusion is None:
             assert self.running, "nothing runs and nothing is decided: the run hangs"
             key = self.running[0]
-            told = outcomes.get(key, outcomes.get(key.split("/")[0], Conclusion.SUCCESS))
+            told = outcomes.get(key, outcomes.get(self.leg(key).leg.job, Conclusion.SUCCESS))
             if isinstance(told, dict):
                 self.complete(key, Conclusion.SUCCESS, told)
             else:
@@ -163,6 +177,31 @@ def drive() -> Callable[..., Drive]:
         return Drive(workflow=read(text), contexts=contexts)
 
     return make
+
+
+@pytest.fixture
+def linked() -> Callable[..., Workflow]:
+    """A workflow whose calls are linked by hand: ``files`` are texts by the names that ``uses`` has."""
+
+    def link(text: str, **files: str) -> Workflow:
+        known: dict[str, Workflow] = {}
+
+        def called(name: str) -> Workflow:
+            if name not in known:
+                known[name] = whole(read(files[name]))
+            return known[name]
+
+        def whole(workflow: Workflow) -> Workflow:
+            calls = {
+                key: called(job.workflow.path.split("/")[-1].removesuffix(".yml"))
+                for key, job in workflow.jobs.items()
+                if isinstance(job, CallJob)
+            }
+            return replace(workflow, calls=calls)
+
+        return whole(read(text))
+
+    return link
 
 
 @pytest.fixture
