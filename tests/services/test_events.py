@@ -46,7 +46,8 @@ def test_push_sees_secrets_unless_dependabot_made_it() -> None:
 @pytest.mark.parametrize(("head", "sees"), [("o/r", True), ("O/R", True), ("evil/r", False), (None, False)])
 def test_pull_request_sees_secrets_from_its_own_repository_only(head: str | None, sees: bool) -> None:
     assert _entitled("pull_request", _pull_request(head)) == {"pull_request": sees, "pull_request_target": True}
-    assert _entitled("pull_request_review", _pull_request(head)) == {"pull_request_review": sees}
+    review = {**_pull_request(head), "action": "submitted"}
+    assert _entitled("pull_request_review", review) == {"pull_request_review": sees}
 
 
 def test_pull_request_of_dependabot_sees_no_secrets() -> None:

@@ -22,6 +22,20 @@ def test_values_of_a_repository_are_found_whatever_the_case_of_its_name(tmp_path
     assert "'t'" not in repr(found)
 
 
+def test_values_of_an_environment_are_found_whatever_the_case_of_its_name(tmp_path: Path) -> None:
+    text = (
+        '[repositories."a/b".environments.Production]\nsecrets = {T = "t"}\nvariables = {R = "r"}\n'
+        '[repositories."a/b".environments."pages/preview 1"]\n'
+    )
+    found = read_repositories(_file(tmp_path, text)).of("a/b")
+    production = found.environment("PRODUCTION")
+    assert production is not None
+    assert (production.secrets, production.variables) == ({"T": Secret("t")}, {"R": "r"})
+    assert found.environment("pages/preview 1") is not None
+    assert found.environment("staging") is None
+    assert found.secrets == {}
+
+
 def test_repository_that_is_not_in_the_file_has_no_values(tmp_path: Path) -> None:
     found = read_repositories(_file(tmp_path, "")).of("a/b")
     assert (found.secrets, found.variables) == ({}, {})
@@ -45,7 +59,10 @@ def test_file_that_is_missing_is_told(tmp_path: Path) -> None:
         ("x = 1", "found 'x'"),
         ("repositories = 1", "expected a table"),
         ("[repositories.name]", "expected 'owner/name'"),
-        ('[repositories."a/b"]\nsecret = {}', "expected secrets or variables"),
+        ('[repositories."a/b"]\nsecret = {}', "expected secrets, variables or environments"),
+        ('[repositories."a/b".environments.x]\nsecret = {}', "'a/b x', expected secrets or variables"),
+        ('[repositories."a/b"]\nenvironments = ["x"]', "a/b environments is a list, expected a table"),
+        ('[repositories."a/b".environments.x.secrets]\nA = 1', "a/b x secrets is a int, expected text"),
         ('[repositories."a/b".secrets]\nA = 1', "expected text in quotes"),
         ('[repositories."a/b".secrets]\nGITHUB_X = "hunter2"', "GITHUB_"),
         ('[repositories."a/b".secrets]\n"A B" = "hunter2"', "A B"),

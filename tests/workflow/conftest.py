@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture
 def golden_directory() -> Path:
-    return Path(__file__).parent / "golden"
+    return Path(__file__).parents[1] / "golden"

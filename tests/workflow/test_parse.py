@@ -15,14 +15,14 @@ from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.findings import MAX_SHOWN
 from terraphim_runner.workflow.tree import RunStep, UsesStep, Workflow
 
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("**/*.yml"))
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*/*.yml"))
 TEXTS = [path.read_text() for path in GOLDEN]
 JOBS = "jobs: { a: { runs-on: x, steps: [run: echo] } }\n"
 
 
 @pytest.fixture
 def complete(golden_directory: Path) -> Workflow:
-    result = parse("w.yml", (golden_directory / "valid_complete.yml").read_text())
+    result = parse("w.yml", (golden_directory / "workflow/valid_complete.yml").read_text())
     assert result.workflow is not None
     return result.workflow
 
@@ -125,7 +125,7 @@ def test_parse_complete_workflow_keeps_every_key_of_its_steps(complete: Workflow
 
 
 def test_parse_scalars_follow_the_core_schema(golden_directory: Path) -> None:
-    result = parse("w.yml", (golden_directory / "valid_yaml_scalars.yml").read_text())
+    result = parse("w.yml", (golden_directory / "yaml/valid_scalars.yml").read_text())
     assert result.workflow is not None
     env = result.workflow.env
     assert isinstance(env, dict)

@@ -7,7 +7,14 @@ import pytest
 from terraphim_runner.expressions import Template
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.workflow import parse, unsupported
-from terraphim_runner.workflow.references import DockerAction, LocalAction, LocalWorkflow, RemoteAction, RemoteWorkflow
+from terraphim_runner.workflow.references import (
+    DockerAction,
+    LocalAction,
+    LocalWorkflow,
+    RemoteAction,
+    RemoteWorkflow,
+    SelfAction,
+)
 from terraphim_runner.workflow.tree import (
     CallJob,
     CancelStep,
@@ -25,7 +32,7 @@ from terraphim_runner.workflow.tree import (
 
 @pytest.fixture
 def sections(golden_directory: Path) -> Workflow:
-    text = (golden_directory / "language" / "valid_sections.yml").read_text()
+    text = (golden_directory / "jobs/valid_sections.yml").read_text()
     result = parse("valid_sections.yml", text, check_support=False)
     assert result.workflow is not None
     return result.workflow
@@ -120,8 +127,24 @@ def test_parse_uses_of_every_kind_is_taken_apart(sections: Workflow) -> None:
     ]
 
 
+def test_parse_uses_of_the_own_repository_is_an_action_or_a_workflow_of_the_running_commit() -> None:
+    text = (
+        "on: push\njobs:\n  b: { uses: $/.github/workflows/build.yml }\n"
+        "  a: { runs-on: x, steps: [{ uses: $/.github/actions/mine/ }, { uses: $/ }] }\n"
+    )
+    workflow = parse("w.yml", text, check_support=False).workflow
+    assert workflow is not None
+    call, job = workflow.jobs[JobKey("b")], workflow.jobs[JobKey("a")]
+    assert isinstance(call, CallJob)
+    assert call.workflow == LocalWorkflow(path=".github/workflows/build.yml")
+    assert [step.action for step in job.steps if isinstance(step, UsesStep)] == [
+        SelfAction(path=".github/actions/mine"),
+        SelfAction(path=""),
+    ]
+
+
 def test_parse_background_steps_gives_a_kind_to_each(golden_directory: Path) -> None:
-    workflow = parse("w.yml", (golden_directory / "valid_background.yml").read_text()).workflow
+    workflow = parse("w.yml", (golden_directory / "steps/valid_background.yml").read_text()).workflow
     assert workflow is not None
     steps = workflow.jobs[JobKey("a")].steps
     server, data, plain, wait, _, wait_all, _, cancel, parallel = steps

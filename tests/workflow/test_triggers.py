@@ -65,11 +65,6 @@ def message(text: str) -> dict[str, Any]:
             push(changed_files=("docs/a", "src/b")),
             "push to branch 'main' passes 'paths-ignore'",
         ),
-        (
-            "{push: {paths-ignore: ['docs/**']}}",
-            push(changed_files=()),
-            "push to branch 'main' passes 'paths-ignore'",
-        ),
         ("pull_request", pull("synchronize"), "pull_request 'synchronize' into 'main'"),
         ("pull_request", pull(None), "pull_request into 'main'"),
         ("{pull_request: {types: [closed]}}", pull("closed"), "pull_request 'closed' into 'main'"),
@@ -107,7 +102,56 @@ def message(text: str) -> dict[str, Any]:
             "pull_request_target 'opened'",
         ),
         ("push", push(payload=message("skip ci, please")), "push to branch 'main'"),
-        ("push", push(payload=message("skip-checks: true")), "push to branch 'main'"),
+        *(
+            ("push", push(payload=message(text)), "push to branch 'main'")
+            for text in (
+                "",
+                "skip-checks: true",
+                "fix\n\nskip-checks: true",
+                "fix\n\n\nskip-checks: true\nSigned-off-by: x",
+                "fix\n\n\nskip-checks: maybe",
+                "\n\n\n",
+            )
+        ),
+        (
+            "push",
+            push(payload={"deleted": True, "ref": "refs/heads/topic"}),
+            "push that deletes branch 'topic'",
+        ),
+        (
+            "{push: {paths: ['src/**']}}",
+            push(changed_files=("a",), payload={"commits": [{}] * 1001}),
+            "push to branch 'main' passes 'paths' (a push of more than 1000 commits is not judged on its files)",
+        ),
+        (
+            "{push: {paths: ['last']}}",
+            push(changed_files=(*(f"f{number}" for number in range(299)), "last")),
+            "push to branch 'main' passes 'paths'",
+        ),
+        *(
+            (
+                f"{{workflow_run: {{workflows: ['{pattern}']}}}}",
+                event("workflow_run", action="requested", payload={"workflow_run": {"name": "[CI] build+"}}),
+                "workflow_run 'requested' passes 'workflows'",
+            )
+            for pattern in ("*", "[CI] build+", "*build*")
+        ),
+        (
+            "{pull_request: {types: [closed]}}",
+            pull("closed", payload={"pull_request": {"mergeable": False, "state": "closed"}}),
+            "pull_request 'closed' into 'main'",
+        ),
+        (
+            "pull_request_target",
+            event("pull_request_target", action="opened", payload={"pull_request": {"mergeable": False}}),
+            "pull_request_target 'opened'",
+        ),
+        ("release", event("release", action="published", payload={"release": {"draft": True}}), "release 'published'"),
+        (
+            "check_suite",
+            event("check_suite", action="completed", payload={"check_suite": {"app": {"slug": "octo-ci"}}}),
+            "check_suite 'completed'",
+        ),
         ("push", push(payload={"head_commit": None}), "push to branch 'main'"),
         ("push", push(payload={"head_commit": {"message": 7}, "deleted": "no"}), "push to branch 'main'"),
     ],
@@ -124,12 +168,12 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         (
             "{push: {branches: [main, 'release/**']}}",
             push("refs/heads/dev"),
-            "branch 'dev' matches none of 'main', 'release/**'",
+            "branch 'dev' matches none of 'branches': 'main', 'release/**'",
         ),
         (
             "{push: {branches: ['**', '!dev']}}",
             push("refs/heads/dev"),
-            "branch 'dev' is not let in by '**', '!dev', read in order",
+            "branch 'dev' is not let in by 'branches': '**', '!dev', read in order",
         ),
         (
             "{push: {branches: ['!dev']}}",
@@ -140,12 +184,12 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         ("{push: {branches: [main]}}", push("refs/tags/main"), "'main' is a tag, 'push' filters branches only"),
         ("{push: {branches-ignore: [x]}}", push("refs/tags/v1"), "'v1' is a tag, 'push' filters branches only"),
         ("{push: {tags: ['v*']}}", push("refs/heads/v1"), "'v1' is a branch, 'push' filters tags only"),
-        ("{push: {tags: ['v*']}}", push("refs/tags/x"), "tag 'x' matches none of 'v*'"),
+        ("{push: {tags: ['v*']}}", push("refs/tags/x"), "tag 'x' matches none of 'tags': 'v*'"),
         ("{push: {tags-ignore: ['v*']}}", push("refs/tags/v1"), "tag 'v1' is ignored by 'tags-ignore': 'v*'"),
         (
             "{push: {paths: ['src/**', '!src/doc/**']}}",
             push(changed_files=("README", "src/doc/x")),
-            "none of the 2 changed files matches 'paths': 'src/**', '!src/doc/**'",
+            "none of the 2 changed files ('README', 'src/doc/x') matches 'paths': 'src/**', '!src/doc/**'",
         ),
         (
             "{push: {paths: [src]}}",
@@ -155,27 +199,82 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         (
             "{push: {paths-ignore: ['docs/**', '*.md']}}",
             push(changed_files=("docs/a", "README.md")),
-            "'paths-ignore' ('docs/**', '*.md') leaves none of the 2 changed files",
+            "'paths-ignore' ('docs/**', '*.md') leaves none of the 2 changed files ('docs/a', 'README.md')",
         ),
-        ("push", push(sha="0" * 40), "the push deletes branch 'main'"),
-        ("push", push("refs/tags/v1", payload={"deleted": True}), "the push deletes tag 'v1'"),
+        *(
+            (
+                f"{{push: {{{key}: ['docs/**']}}}}",
+                push(changed_files=()),
+                "no files changed, which no path filter lets in ('docs/**')",
+            )
+            for key in ("paths", "paths-ignore")
+        ),
+        (
+            "{push: {paths: [last]}}",
+            push(changed_files=(*(f"f{number}" for number in range(300)), "last")),
+            "none of the first 300 of 301 changed files (the only ones that count) matches 'paths': 'last'",
+        ),
+        (
+            "{push: {branches: [main]}}",
+            push(payload={"deleted": True, "ref": "refs/heads/topic"}),
+            "branch 'topic' matches none of 'branches': 'main'",
+        ),
+        (
+            "{push: {paths-ignore: [x]}}",
+            push(payload={"deleted": True, "ref": "refs/heads/topic"}),
+            "no files changed, which no path filter lets in ('x')",
+        ),
+        (
+            "{workflow_run: {workflows: ['[CI] build', 'test*']}}",
+            event("workflow_run", action="completed", payload={"workflow_run": {"name": "build"}}),
+            "workflow 'build' is none of 'workflows': '[CI] build', 'test*'",
+        ),
+        (
+            "{image_version: {names: ['My*'], versions: ['1.*']}}",
+            event("image_version", action="ready", payload={"image_version": {"name": "MyNew", "version": "2.0.0"}}),
+            "image version '2.0.0' matches none of 'versions': '1.*'",
+        ),
+        (
+            "pull_request",
+            pull(payload={"pull_request": {"mergeable": False, "state": "open"}}),
+            "the pull request has a merge conflict, so there is no merge commit to run on",
+        ),
+        (
+            "release",
+            event("release", action="created", payload={"release": {"draft": True}}),
+            "the release is a draft, of which 'created' triggers no workflow",
+        ),
+        (
+            "deployment_status",
+            event("deployment_status", action="created", payload={"deployment_status": {"state": "inactive"}}),
+            "the deployment's state is 'inactive', which triggers no workflow",
+        ),
+        (
+            "check_run",
+            event(
+                "check_run",
+                action="completed",
+                payload={"check_run": {"check_suite": {"app": {"slug": "github-actions"}}}},
+            ),
+            "the checks are GitHub Actions' own, which trigger no workflow: it would be an endless circle",
+        ),
         (
             "pull_request",
             pull("closed"),
             "the activity 'closed' is none of 'opened', 'synchronize', 'reopened', the types without 'types'",
         ),
-        ("{pull_request: {types: [closed]}}", pull(), "the activity 'opened' is none of 'closed'"),
-        ("{pull_request: {branches: [rel]}}", pull(), "base branch 'main' matches none of 'rel'"),
+        ("{pull_request: {types: [closed]}}", pull(), "the activity 'opened' is none of 'types': 'closed'"),
+        ("{pull_request: {branches: [rel]}}", pull(), "base branch 'main' matches none of 'branches': 'rel'"),
         (
             "{pull_request: {paths: [src]}}",
             pull(changed_files=("a", "b")),
-            "none of the 2 changed files matches 'paths': 'src'",
+            "none of the 2 changed files ('a', 'b') matches 'paths': 'src'",
         ),
         ("issues", event("issues", action="invented"), "the activity 'invented' triggers no workflow"),
         (
             "{repository_dispatch: {types: [a]}}",
             event("repository_dispatch", action="b"),
-            "the activity 'b' is none of 'a'",
+            "the activity 'b' is none of 'types': 'a'",
         ),
         (
             "{schedule: [{cron: '0 5 * * *'}]}",
@@ -185,7 +284,7 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         (
             "{workflow_run: {workflows: [build]}}",
             event("workflow_run", action="completed", payload={"workflow_run": {"name": "test"}}),
-            "workflow 'test' is none of 'build'",
+            "workflow 'test' is none of 'workflows': 'build'",
         ),
         *(
             ("push", push(payload=message(f"fix\n\nbody {word} end")), f"the head commit's message contains '{word}'")
@@ -193,7 +292,12 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         ),
         *(
             ("push", push(payload=message(text)), "the head commit's message ends with 'skip-checks: true'")
-            for text in ("fix\n\n\nskip-checks: true", "fix\r\n\r\nSigned-off-by: x\r\nskip-checks:true\r\n")
+            for text in ("fix\n\n\nskip-checks: true", "fix\n\n\nSigned-off-by: x\nskip-checks: true\n\n")
+        ),
+        (
+            "push",
+            push(payload=message("fix\r\n\r\n\r\nSigned-off-by: x\r\nskip-checks:true\r\n")),
+            "the head commit's message ends with 'skip-checks:true'",
         ),
     ],
 )
@@ -206,3 +310,8 @@ def test_match_head_message_of_the_caller_comes_before_the_payload() -> None:
     skipping = match(workflow("pull_request"), pull(), head_message="wip [skip ci]")
     assert (skipping.matched, skipping.reason) == (False, "the head commit's message contains '[skip ci]'")
     assert match(workflow("push"), push(payload=message("[skip ci]")), head_message="go").matched
+
+
+def test_match_head_message_of_the_event_keeps_a_pull_request_out() -> None:
+    found = match(workflow("pull_request"), pull(head_message="wip\n\n\nskip-checks: true"))
+    assert (found.matched, found.reason) == (False, "the head commit's message ends with 'skip-checks: true'")

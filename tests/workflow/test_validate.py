@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from terraphim_runner.cli import validate
 from terraphim_runner.model.errors import UsageError
+from terraphim_runner.workflow.lint import MAX_PER_RULE
 
 GOOD = "on: push\njobs: { a: { runs-on: x, timeout-minutes: 5, steps: [run: echo] } }\n"
 DOUBTFUL = "on: { push: { branches: ['!x'] } }\njobs: { a: { runs-on: x, steps: [run: echo] } }\n"
@@ -190,7 +191,38 @@ def test_validate_hostile_file_name_cannot_begin_a_workflow_command(separator: s
     assert not any(line.startswith("::") for line in shown.splitlines())
 
 
-def test_validate_warns_also_of_what_is_legal_and_not_supported_yet() -> None:
-    Path("w.yml").write_text("on: push\njobs: {a: {uses: owner/repo/.github/workflows/x.yml@main}}\n")
+ACTION = "on: push\njobs: {a: {runs-on: x, timeout-minutes: 5, steps: [{uses: owner/repo@main}]}}\n"
+
+
+def test_validate_what_is_legal_and_not_carried_out_yet_is_a_warning() -> None:
+    Path("w.yml").write_text(ACTION)
     result = validated("w.yml")
-    assert "w.yml:2:18: warning: found the third-party workflow" in result.stderr
+    assert (result.exit_code, result.stdout) == (0, "1 workflow, 2 warnings\n")
+    assert "w.yml:2:59: warning: found the third-party action" in result.stderr
+    assert "w.yml:2:59: warning: the action 'owner/repo@main'" in result.stderr
+    assert "[not-supported]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [("--disable", "not-supported", "--disable", "unpinned-action"), ("--no-warnings",)]
+)
+def test_validate_what_is_not_carried_out_yet_can_be_disabled(options: tuple[str, ...]) -> None:
+    Path("w.yml").write_text(ACTION)
+    result = validated("w.yml", *options)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 workflow, no problems\n", "")
+
+
+def test_validate_sarif_describes_what_is_not_carried_out_yet() -> None:
+    Path("w.yml").write_text(ACTION)
+    (run,) = json.loads(validated("w.yml", "--format", "sarif", "--disable", "unpinned-action").stdout)["runs"]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert rule["id"] == "not-supported"
+    assert rule["shortDescription"]["text"]
+    assert [item["level"] for item in run["results"]] == ["warning"]
+
+
+def test_validate_thousands_of_steps_that_are_not_carried_out_are_told_in_part() -> None:
+    steps = "      - uses: actions/setup-python@v5\n" * 1_000
+    Path("w.yml").write_text(f"on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 1\n    steps:\n{steps}")
+    result = validated("w.yml")
+    assert (result.exit_code, result.stdout) == (0, f"1 workflow, {MAX_PER_RULE} warnings\n")

@@ -24,7 +24,7 @@ COMMANDS: Final = (
     (
         "validate",
         "terraphim_runner.cli.validate",
-        "Check workflow files: exit 0 when all of them can be run, 2 when one cannot or is not there.",
+        "Check workflow files by GitHub's rules: exit 0 when all are right, 2 when one is not or is not there.",
     ),
     (
         "plan",

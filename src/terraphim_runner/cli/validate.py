@@ -3,7 +3,8 @@
 import difflib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,14 +24,14 @@ from terraphim_runner.reports.validation import (
     render_sarif,
     render_summary,
 )
-from terraphim_runner.workflow import parse
-from terraphim_runner.workflow.lint import RULES, lint
+from terraphim_runner.workflow import parse, unsupported
+from terraphim_runner.workflow.lint import MAX_PER_RULE, RULES, lint
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.yaml import MAX_BYTES
 
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
-_NOT_SUPPORTED: Final = "not-supported"
+_NOT_SUPPORTED: Final = RuleText(id="not-supported", summary="legal, and not carried out by this runner yet")
 _OK: Final = 0
 _INVALID: Final = 2
 
@@ -69,13 +70,14 @@ def _validate(
     disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
     warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
-    """Check workflow files: exit 0 when all of them can be run, 2 when one cannot or is not there.
+    """Check workflow files by GitHub's rules: exit 0 when all are right, 2 when one is not or is not there.
 
     Warnings do not change the exit code.
     """
     disabled = _disabled(disable or [])
     checked = tuple(_check(file, disabled if warnings else None) for file in _files(paths or [_DEFAULT]))
-    found = Validation(files=checked, rules=tuple(RuleText(id=rule.id, summary=rule.summary) for rule in RULES))
+    described = (RuleText(id=rule.id, summary=rule.summary) for rule in RULES)
+    found = Validation(files=checked, rules=(*described, _NOT_SUPPORTED))
     if output is _Format.TEXT:
         _print(found)
     else:
@@ -87,7 +89,7 @@ def _validate(
 
 def _disabled(names: list[str]) -> frozenset[str]:
     """Return the rules that are switched off. A parser's warning can be, too, so only a near miss is refused."""
-    known = [rule.id for rule in RULES]
+    known = [*(rule.id for rule in RULES), _NOT_SUPPORTED.id]
     for name in names:
         near = difflib.get_close_matches(name, known, n=1)
         if name not in known and near:
@@ -124,23 +126,23 @@ def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
     content = _read(file)
     if isinstance(content, Diagnostic):
         return CheckedFile(path=path, diagnostics=(content,))
-    result = parse(path, content)
-    found = result.diagnostics
+    # The question is whether the file is right under GitHub's rules, not whether this runner can run it.
+    result = parse(path, content, check_support=False)
     if disabled is None:
-        found = tuple(item for item in found if item.severity is Severity.ERROR)
-    else:
-        kept = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
-        workflow = result.workflow or _legal(path, content, found)
-        warnings = () if workflow is None else lint(workflow, disabled=disabled)
-        found = tuple(sorted((*kept, *warnings), key=lambda item: item.span.start))
-    return CheckedFile(path=path, text=content, diagnostics=found)
+        found = tuple(item for item in result.diagnostics if item.severity is Severity.ERROR)
+        return CheckedFile(path=path, text=content, diagnostics=found)
+    kept = [item for item in result.diagnostics if item.severity is Severity.ERROR or item.rule not in disabled]
+    if result.workflow is not None:
+        kept += lint(result.workflow, disabled=disabled)
+        if _NOT_SUPPORTED.id not in disabled:
+            kept += _gaps(result.workflow)
+    return CheckedFile(path=path, text=content, diagnostics=tuple(sorted(kept, key=lambda item: item.span.start)))
 
 
-def _legal(path: str, content: str, found: tuple[Diagnostic, ...]) -> Workflow | None:
-    """Return the workflow when all that is wrong with it is what this runner does not do yet."""
-    if any(item.severity is Severity.ERROR and item.rule != _NOT_SUPPORTED for item in found):
-        return None
-    return parse(path, content, check_support=False).workflow
+def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Yield a warning for each thing in a valid workflow that ``run`` and the server refuse for now."""
+    for gap in unsupported(workflow)[:MAX_PER_RULE]:
+        yield replace(gap, severity=Severity.WARNING)
 
 
 def _read(file: Path) -> str | Diagnostic:

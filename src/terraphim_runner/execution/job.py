@@ -30,7 +30,7 @@ async def run_job(
     """Run every step of the job and return its result; the verdict follows GitHub's rules.
 
     The job's own failure is a result. Raises ``InfrastructureError`` when the machine is lost: what ran until then has
-    been reported. Ends at the latest ``limits.cancel_deadline_s`` after cancellation was requested or the job's
+    been reported. Ends at the latest ``limits.cancel_s`` after cancellation was requested or the job's
     ``timeout-minutes`` ran out.
     """
     frame = _frame(request, session, reporter, clock or SystemClock())
@@ -147,7 +147,7 @@ async def _run_steps(frame: JobFrame) -> None:
 
     async def enforce_deadline() -> None:
         await frame.stop.wait()
-        await anyio.sleep(frame.request.limits.cancel_deadline_s)
+        await anyio.sleep(frame.request.limits.cancel_s(frame.request.leg))
         scope.cancel()
 
     async def run_all() -> None:

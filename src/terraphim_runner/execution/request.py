@@ -33,7 +33,15 @@ class JobLimits:
     terminate_grace_s: float = 2.5
     """From SIGTERM to SIGKILL."""
     cancel_deadline_s: float = 300.0
-    """From the request to cancel to the end of everything, ``always()`` steps included: GitHub's five minutes."""
+    """From the request to cancel to the end of everything, ``always()`` steps included: GitHub's five minutes.
+
+    ``cancel-timeout-minutes`` of a job stands above it.
+    """
+
+    def cancel_s(self, leg: PlannedLeg) -> float:
+        """Return what a leg may take to end once it was cancelled."""
+        minutes = leg.cancel_timeout_minutes
+        return self.cancel_deadline_s if minutes is None else minutes * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

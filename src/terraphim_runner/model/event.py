@@ -42,7 +42,8 @@ class Event:
 
     ``ref`` is full (``refs/heads/main``, ``refs/pull/7/merge``); ``sha`` is the 40-digit commit that the
     run is for (``github.sha``). ``payload`` is the delivered JSON, ``github.event`` to the workflow.
-    ``changed_files`` is None until somebody computed the diff that ``paths`` filters are judged on.
+    ``changed_files`` is None until somebody computed the diff that ``paths`` filters are judged on, and
+    ``head_message`` until somebody read the head commit's message, which no pull request's payload carries.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Event:
     actor: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict[str, Any])
     changed_files: tuple[str, ...] | None = None
+    head_message: str | None = None

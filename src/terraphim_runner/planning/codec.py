@@ -33,14 +33,15 @@ def leg_to_json(leg: Planned) -> dict[str, Any]:
         "timeout_minutes": leg.timeout_minutes,
         "continue_on_error": leg.continue_on_error,
         "environment": leg.environment,
+        "cancel_timeout_minutes": leg.cancel_timeout_minutes,
     }
 
 
 def leg_from_json(value: object) -> Planned:
     """Read a leg back. Raises ``StoredLegError`` that names the first member that is missing or of a wrong kind."""
     members = _object(value, "a stored leg")
-    # Legs that were stored before there were groups and environments have none.
-    older: dict[str, Any] = {"groups": [], "environment": None}
+    # Legs that were stored before these members were there have none of them.
+    older: dict[str, Any] = {"groups": [], "environment": None, "cancel_timeout_minutes": None}
     members = {**older, **members}
     is_call = "inputs" in members
     for name, (is_right, expected) in (_SHARED | (_OF_CALL if is_call else _OF_LEG)).items():
@@ -64,6 +65,7 @@ def leg_from_json(value: object) -> Planned:
         timeout_minutes=members["timeout_minutes"],
         continue_on_error=members["continue_on_error"],
         environment=members["environment"],
+        cancel_timeout_minutes=members["cancel_timeout_minutes"],
     )
 
 
@@ -105,6 +107,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_number_or_none(value: object) -> bool:
+    return value is None or _is_number(value)
+
+
 def _is_boolean(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -123,5 +129,6 @@ _OF_LEG: Final[_Members] = {
     "timeout_minutes": (_is_number, "a number"),
     "continue_on_error": (_is_boolean, "true or false"),
     "environment": (_is_text_or_none, "a string or nothing"),
+    "cancel_timeout_minutes": (_is_number_or_none, "a number or nothing"),
 }
 _OF_CALL: Final[_Members] = {"inputs": (_is_object, "an object")}

@@ -51,6 +51,8 @@ class PlannedLeg:
     groups: tuple[PlannedGroup, ...] = ()
     environment: str | None = None
     """The deployment environment's name."""
+    cancel_timeout_minutes: float | None = None
+    """What a cancelled job may take to end; None means the host's own limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

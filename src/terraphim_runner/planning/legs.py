@@ -21,6 +21,9 @@ DEFAULT_TIMEOUT_MINUTES: Final = 360.0
 MAX_TIMEOUT_MINUTES: Final = 35 * 24 * 60.0
 """No run of GitHub's lives longer than 35 days; a longer timeout means this one."""
 
+MAX_CANCEL_TIMEOUT_MINUTES: Final = 60.0
+"""However long a workflow asks for: somebody who cancels waits for it."""
+
 MAX_NAME_LENGTH: Final = 100
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 256
@@ -166,6 +169,7 @@ def _leg(part: _Part, evaluator: Evaluator) -> PlannedLeg:
         continue_on_error=_boolean("continue-on-error", job.continue_on_error, evaluator, default=False),
         groups=distinct([planned_group(job.concurrency, evaluator)]),
         environment=_environment(job, evaluator),
+        cancel_timeout_minutes=_cancel_timeout(job, evaluator),
     )
 
 
@@ -260,6 +264,16 @@ def _timeout(job: Job, evaluator: Evaluator) -> float:
         message = f"'timeout-minutes' is {to_string(minutes)}; expected more than 0"
         evaluator.problem(job.timeout_minutes.span, "timeout-minutes", message)
     return min(minutes, MAX_TIMEOUT_MINUTES)
+
+
+def _cancel_timeout(job: Job, evaluator: Evaluator) -> float | None:
+    if job.cancel_timeout_minutes is None:
+        return None
+    minutes = _number("cancel-timeout-minutes", job.cancel_timeout_minutes, evaluator, default=0.0)
+    if minutes < 0:
+        message = f"'cancel-timeout-minutes' is {to_string(minutes)}; expected 0 or more"
+        evaluator.problem(job.cancel_timeout_minutes.span, "timeout-minutes", message)
+    return min(minutes, MAX_CANCEL_TIMEOUT_MINUTES)
 
 
 def _boolean(key: str, template: Template | None, evaluator: Evaluator, *, default: bool) -> bool:

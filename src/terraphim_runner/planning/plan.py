@@ -196,6 +196,7 @@ def _computed_from_needs(job: Job) -> str | None:
         ("runs-on", job.runs_on),
         ("timeout-minutes", job.timeout_minutes),
         ("continue-on-error", job.continue_on_error),
+        ("cancel-timeout-minutes", job.cancel_timeout_minutes),
         ("environment", job.environment.name if job.environment else None),
         ("concurrency", job.concurrency.group if job.concurrency else None),
         ("with", job.with_ if isinstance(job, CallJob) else None),

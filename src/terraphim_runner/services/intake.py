@@ -176,7 +176,7 @@ class Intake:
         result = await anyio.to_thread.run_sync(parse, file.path, file.text)
         if result.workflow is None:
             return await self._store_broken(new, tuple(result.diagnostics), event)
-        verdict = match(result.workflow, event, head_message=prepared.head_message)
+        verdict = match(result.workflow, event)
         if not verdict.matched:
             return (), f"{file.path} on {event.name}: not triggered: {verdict.reason}"
         inputs = dispatch_inputs(result.workflow, event)

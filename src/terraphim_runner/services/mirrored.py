@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from terraphim_runner.github.contents import Mirror, changes, head_message, settle
+from terraphim_runner.github.contents import Mirror, changes, settle
 from terraphim_runner.model.event import Event
 from terraphim_runner.ports import SourceTree
 from terraphim_runner.services.sources import Prepared, SourceFile
@@ -22,7 +22,7 @@ class MirroredSources:
         # The diff may need another fetch, and only path filters ask for it.
         if any("paths" in file.text for file in files):
             settled = replace(settled, changed_files=await changes(self._mirror, settled))
-        return Prepared(event=settled, files=files, head_message=await head_message(self._mirror, settled))
+        return Prepared(event=settled, files=files)
 
     def tree(self, event: Event) -> SourceTree:
         """Return the trees of the event's repository."""

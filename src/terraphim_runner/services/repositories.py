@@ -4,6 +4,10 @@
 TOKEN = "…"
 [repositories."owner/name".variables]
 REGION = "eu"
+[repositories."owner/name".environments.production.secrets]
+TOKEN = "…"
+
+An environment that is not named here is none that a job may deploy to: what protects it on GitHub is not known here.
 """
 
 import os
@@ -11,7 +15,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,6 +25,7 @@ from terraphim_runner.model.secret import Secret
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
 _SECTIONS: Final = ("secrets", "variables")
+_ENVIRONMENTS: Final = "environments"
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -30,6 +35,12 @@ class RepositoryValues:
 
     secrets: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    environments: Mapping[str, "RepositoryValues"] = field(default_factory=dict[str, "RepositoryValues"])
+    """By their names in lower case; each holds what it adds to the repository's own values."""
+
+    def environment(self, name: str) -> "RepositoryValues | None":
+        """Return what an environment adds, which stands above the repository's; None when there is no such one."""
+        return self.environments.get(name.lower())
 
 
 class Repositories:
@@ -75,14 +86,29 @@ def _repositories(document: dict[str, Any], shown: str) -> dict[str, RepositoryV
         if not _REPOSITORY.fullmatch(name):
             raise UsageError(f"{shown}: found the repository {name!r}, expected 'owner/name' in quotes")
         table = _table(sections, shown, name)
-        if unknown := sorted(set(table) - set(_SECTIONS)):
-            raise UsageError(f"{shown}: found {unknown[0]!r} in {name!r}, expected secrets or variables")
-        secrets = _values(table.get("secrets", {}), shown, f"{name} secrets")
-        variables = _values(table.get("variables", {}), shown, f"{name} variables")
-        found[name] = RepositoryValues(
-            secrets={key: Secret(value) for key, value in secrets.items()}, variables=variables
+        environments = _table(table.pop(_ENVIRONMENTS, {}), shown, f"{name} {_ENVIRONMENTS}")
+        own = _sections(table, shown, name, "secrets, variables or environments")
+        found[name] = replace(
+            own,
+            environments={
+                environment.lower(): _sections(
+                    _table(values, shown, f"{name} {environment}"),
+                    shown,
+                    f"{name} {environment}",
+                    "secrets or variables",
+                )
+                for environment, values in environments.items()
+            },
         )
     return found
+
+
+def _sections(table: dict[str, Any], shown: str, where: str, expected: str) -> RepositoryValues:
+    if unknown := sorted(set(table) - set(_SECTIONS)):
+        raise UsageError(f"{shown}: found {unknown[0]!r} in {where!r}, expected {expected}")
+    secrets = _values(table.get("secrets", {}), shown, f"{where} secrets")
+    variables = _values(table.get("variables", {}), shown, f"{where} variables")
+    return RepositoryValues(secrets={key: Secret(value) for key, value in secrets.items()}, variables=variables)
 
 
 def _values(table: object, shown: str, where: str) -> dict[str, str]:

@@ -22,8 +22,6 @@ class Prepared:
 
     event: Event
     files: tuple[SourceFile, ...]
-    head_message: str | None = None
-    """The message of a pull request's head commit, which its payload does not carry; None where it is not known."""
 
 
 class Sources(Protocol):

@@ -167,7 +167,7 @@ class Worker:
         started_at = self._clock.now()
         if lease.job.cancel_reason is not None:
             cancellation.request(lease.job.cancel_reason)
-        limit_s = lease.leg.timeout_minutes * 60 + self._place.limits.cancel_deadline_s + GRACE_S
+        limit_s = lease.leg.timeout_minutes * 60 + self._place.limits.cancel_s(lease.leg) + GRACE_S
         error = "internal error"
         conclusion = Conclusion.FAILURE
         job_id, attempt = lease.job.id, lease.job.attempt

@@ -1,6 +1,7 @@
 """Which contexts and special functions each key of a workflow may name.
 
-Source: GitHub's documentation, "Contexts reference", the table of context availability.
+A key below another one may name what that one may, and what is added for itself. Source: GitHub's documentation,
+"Contexts reference", the table of context availability.
 """
 
 from typing import Final
@@ -41,7 +42,7 @@ JOB_SECRETS: Final = Availability(contexts=_LEG | {"secrets"}, where="jobs.<id>.
 CONTAINER: Final = Availability(contexts=_LEG, where="jobs.<id>.container")
 SERVICES: Final = Availability(contexts=_LEG, where="jobs.<id>.services")
 CONTAINER_ENV: Final = Availability(contexts=_RUNNER | {"secrets"}, where="jobs.<id>.container.env")
-CONTAINER_CREDENTIALS: Final = Availability(contexts=_RUN | {"secrets", "env"}, where="jobs.<id>.container.credentials")
+CONTAINER_CREDENTIALS: Final = Availability(contexts=_LEG | {"secrets", "env"}, where="jobs.<id>.container.credentials")
 
 STEP_IF: Final = Availability(contexts=_RUNNER, functions=_STATUS | _HASH, where="jobs.<id>.steps.if")
 

@@ -9,19 +9,13 @@ from terraphim_runner.workflow.fields import Shape, expected
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.scalars import as_text
-from terraphim_runner.workflow.templates import (
-    environment,
-    expression,
-    is_expression,
-    is_key,
-    sequence,
-    template,
-)
-from terraphim_runner.workflow.tree import Container, Credentials, Service
+from terraphim_runner.workflow.templates import expression, is_expression, is_key, sequence, template, templates
+from terraphim_runner.workflow.tree import Container, Credentials, EnvTemplate, Service
 
 _KEYS: Final = ("image", "credentials", "env", "ports", "volumes", "options")
 _CONTAINER: Final = Shape(what="'container'", keys=_KEYS, required=("image",))
 _SERVICE: Final = Shape(what="a service", keys=(*_KEYS, "entrypoint", "command"), required=("image",))
+_URI: Final = "docker://"
 _CREDENTIALS: Final = Shape(what="'credentials'", keys=("username", "password"))
 
 
@@ -58,21 +52,36 @@ def _fields(findings: Findings, entry: Entry, shape: Shape, allowed: Availabilit
         expected(findings, node, f"{shape.what} as an image or a mapping")
         return None
     if not isinstance(node, nodes.Mapping):
-        fields["image"] = template(findings, node, f"an image for {shown(entry.key)}", allowed, may_be_empty=False)
+        fields["image"] = _image(findings, node, f"an image for {shown(entry.key)}", allowed)
         return fields if fields["image"] is not None else None
     for name, part in (shape.read(findings, node, place=entry.key) or {}).items():
         match name:
             case "image":
-                fields["image"] = template(findings, part.value, "'image'", allowed, may_be_empty=False)
+                fields["image"] = _image(findings, part.value, "'image'", allowed)
             case "credentials":
                 fields["credentials"] = _credentials(findings, part.value)
             case "env":
-                fields["env"] = environment(findings, part.value, "'env'", CONTAINER_ENV)
+                fields["env"] = _environment(findings, part.value, allowed)
             case "ports" | "volumes":
                 fields[name] = sequence(findings, part.value, f"'{name}'", allowed)
             case _:
                 fields[name] = template(findings, part.value, f"'{name}'", allowed)
     return fields if fields.get("image") is not None else None
+
+
+def _image(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
+    if isinstance(node, Scalar) and as_text(node) == _URI:
+        expected(findings, node, f"{what} after '{_URI}'")
+        return None
+    return template(findings, node, what, allowed, may_be_empty=False)
+
+
+def _environment(findings: Findings, node: Node, allowed: Availability) -> EnvTemplate:
+    """Return the variables. Only their values may name more than the rest of the container may: secrets above all."""
+    if isinstance(node, nodes.Mapping):
+        return templates(findings, node, "'env'", CONTAINER_ENV, keys=allowed)
+    whole = expression(findings, node, "'env' as a mapping", allowed)
+    return {} if whole is None else whole
 
 
 def _credentials(findings: Findings, node: Node) -> Credentials | Template | None:

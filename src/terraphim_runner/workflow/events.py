@@ -1,6 +1,7 @@
 """The events that can trigger a workflow: which filters and activity types GitHub knows for each.
 
-Source: GitHub's documentation, "Events that trigger workflows".
+Source: GitHub's documentation, "Events that trigger workflows", and the schema of its parser. The documentation of
+some events leaves types out that their schema lists: those of the schema count.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class EventRule:
     settings: tuple[str, ...] = ()
     free_types: bool = False
     """Types are the sender's own words, as with ``repository_dispatch``."""
+    instead: str | None = None
+    """What to listen to, where GitHub knows the event and never sends it."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -45,7 +48,8 @@ _PULL_REQUEST: Final = EventRule(
     default_types=("opened", "synchronize", "reopened"),
     filters=(*BRANCH_FILTERS, *PATH_FILTERS),
 )
-_COMMENT: Final = EventRule(types=("created", "edited", "deleted"))
+_COMMENT_TYPES: Final = ("created", "edited", "deleted")
+_COMMENT: Final = EventRule(types=_COMMENT_TYPES)
 _BARE: Final = EventRule()
 
 EVENTS: Final[dict[str, EventRule]] = {
@@ -83,7 +87,7 @@ EVENTS: Final[dict[str, EventRule]] = {
     "project_column": EventRule(types=("created", "updated", "moved", "deleted")),
     "public": _BARE,
     "pull_request": _PULL_REQUEST,
-    "pull_request_comment": _COMMENT,
+    "pull_request_comment": EventRule(types=_COMMENT_TYPES, instead="issue_comment"),
     "pull_request_review": EventRule(types=("submitted", "edited", "dismissed")),
     "pull_request_review_comment": _COMMENT,
     "pull_request_target": _PULL_REQUEST,

@@ -15,6 +15,7 @@ from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.scalars import as_text
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_MAX_NAME: Final = 99
 _EXPRESSION: Final = "${{"
 
 
@@ -121,7 +122,7 @@ def identifier(findings: Findings, key: Scalar, name: str, what: str) -> bool:
     if name.startswith("__"):
         findings.error(key, "id", f"found {shown(name)} as {what}, but names that begin with '__' are reserved")
         return False
-    if len(name) > 100:
-        findings.error(key, "id", f"found {shown(name)} as {what}, expected at most 100 characters")
+    if len(name) > _MAX_NAME:
+        findings.error(key, "id", f"found {shown(name)} as {what}, expected at most {_MAX_NAME} characters")
         return False
     return True

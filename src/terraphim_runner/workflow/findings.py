@@ -23,9 +23,13 @@ class Findings:
     ``error`` and ``warning`` raise ``TooManyError`` with the ``MAX_FOUND``th problem, which makes the file invalid.
     """
 
-    def __init__(self, path: str, source: SourceText) -> None:
+    def __init__(self, path: str, source: SourceText, *, document: str = "a workflow") -> None:
         self.path = path
         self.source = source
+        self.document = document
+        """What the file should hold, with its article."""
+        self.kind = document.partition(" ")[2]
+        """The same without the article."""
         self._found: list[Diagnostic] = []
         self.has_errors = False
 

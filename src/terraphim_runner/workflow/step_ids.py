@@ -1,4 +1,4 @@
-"""The ids of a job's steps: each legal and new, and known to the steps after it."""
+"""The ids of the steps of a job or of a composite action: each legal and new, and known to the steps after it."""
 
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow.fields import expected, guess, identifier, text
@@ -11,8 +11,9 @@ from terraphim_runner.workflow.tree import Target
 class StepIds:
     """What was read so far of one job; ids of steps within ``parallel`` are among them."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, *, scope: str = "job") -> None:
         self._findings = findings
+        self._scope = scope
         self._places: dict[str, Scalar] = {}
         self._in_background: dict[str, bool] = {}
 
@@ -28,7 +29,7 @@ class StepIds:
         first = self._places.setdefault(name.upper(), node)
         if first is not node:
             related = Related(message="first used here", span=findings.source.of(first))
-            message = f"the step id {shown(name)} is used already in this job"
+            message = f"the step id {shown(name)} is used already in this {self._scope}"
             if as_text(first) != name:
                 message += f", as {shown(first)}: ids are compared without case"
             findings.error(node, "duplicate-id", message, related=(related,))

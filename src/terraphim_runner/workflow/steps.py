@@ -41,6 +41,8 @@ _SHAPE: Final = Shape(what="a step", keys=tuple({**dict.fromkeys(_KEYS), **dict.
 
 def parse_steps(findings: Findings, node: Node) -> tuple[Step, ...]:
     """Return a job's steps; those with mistakes are noted and left out."""
+    if isinstance(node, Sequence) and not node.items:
+        findings.error(node, "no-steps", "found a job without steps, expected at least one below 'steps'")
     return _Steps(findings).read(node, "'steps'", is_group=False)
 
 
@@ -173,8 +175,11 @@ class _Steps:
 
     def _wait_all(self, entries: dict[str, Entry], own: dict[str, Any]) -> Step | None:
         node = entries["wait-all"].value
-        if not (isinstance(node, Scalar) and (node.value is None or node.value is True)):
+        if not (isinstance(node, Scalar) and (node.value is None or isinstance(node.value, bool))):
             expected(self._findings, node, "true or nothing as 'wait-all'")
+        elif node.value is False:
+            message = "found false as 'wait-all', which waits all the same: the key alone says so"
+            self._findings.warning(node, "wait-all-false", message, fix="drop the step, or the 'false'")
         return WaitAllStep(**own)
 
     def _cancel(self, entries: dict[str, Entry], own: dict[str, Any]) -> Step | None:

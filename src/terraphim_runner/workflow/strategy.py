@@ -41,8 +41,9 @@ def _matrix(findings: Findings, node: Node) -> TemplateTree | None:
     if not isinstance(node, nodes.Mapping):
         expected(findings, node, "'matrix' as a mapping or an expression")
         return None
-    if not node.entries:
-        findings.error(node, "matrix-empty", "found an empty matrix, expected at least one vector or 'include'")
+    if not any(name != "exclude" and not _is_empty_include(name, entry.value) for name, entry in node.entries.items()):
+        found_what = "an empty matrix" if not node.entries else "a matrix without values"
+        findings.error(node, "matrix-empty", f"found {found_what}, expected at least one vector or 'include'")
     found: dict[str, TemplateTree] = {}
     for name, entry in node.entries.items():
         if not is_key(findings, name, entry, "'matrix'", JOB_STRATEGY):
@@ -52,6 +53,10 @@ def _matrix(findings: Findings, node: Node) -> TemplateTree | None:
         if value is not None:
             found[name] = value
     return found
+
+
+def _is_empty_include(name: str, node: Node) -> bool:
+    return name == "include" and isinstance(node, Sequence) and not node.items
 
 
 def _check_vector(findings: Findings, name: str, node: Node) -> None:

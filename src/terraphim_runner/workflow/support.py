@@ -1,4 +1,6 @@
-"""What the language has and this runner does not carry out yet. Such a workflow is refused: nothing is ignored.
+"""What the language has and this runner does not carry out yet. Such a workflow is not run: nothing is ignored.
+
+``run``, ``plan`` and the server refuse it; ``validate``, which asks for GitHub's rules, only warns.
 
 Each entry of the tables is one feature: who finds it, and what would be lost without it. The day a feature is
 built, its entry goes.
@@ -11,8 +13,8 @@ from terraphim_runner.expressions import Template, TemplateTree
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
-from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction
-from terraphim_runner.workflow.tree import CallJob, Job, Step, UsesStep, Workflow, all_steps
+from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction, SelfAction
+from terraphim_runner.workflow.tree import Job, Step, UsesStep, Workflow, all_steps
 
 Part = TypeVar("Part")
 Found = Iterable[tuple[Span, str]]
@@ -44,32 +46,11 @@ def _found(table: tuple[tuple[Callable[[Part], Found], str], ...], part: Part) -
     return [(span, what, meaning) for find, meaning in table for span, what in find(part)]
 
 
-def _workflow_concurrency(workflow: Workflow) -> Found:
-    return [(workflow.concurrency.span, "'concurrency'")] if workflow.concurrency else ()
-
-
 def _workflow_keys(workflow: Workflow) -> Found:
     return _keys(workflow.env, "'env'", Span.at(1, 1))
 
 
-_OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = (
-    (_workflow_concurrency, "runs do not wait for each other, and none is cancelled by a newer one"),
-    (_workflow_keys, "keys stay as written"),
-)
-
-
-def _call(job: Job) -> Found:
-    return [(job.uses_span, f"the call of {shown(job.uses)} by 'uses'")] if isinstance(job, CallJob) else ()
-
-
-def _group(job: Job) -> Found:
-    if isinstance(job.runs_on, Mapping) and isinstance(job.runs_on["group"], Template):
-        return [(job.runs_on["group"].span, "'group'")]
-    return ()
-
-
-def _job_concurrency(job: Job) -> Found:
-    return [(job.concurrency.span, "'concurrency'")] if job.concurrency else ()
+_OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = ((_workflow_keys, "keys stay as written"),)
 
 
 def _container(job: Job) -> Found:
@@ -90,10 +71,6 @@ def _snapshot(job: Job) -> Found:
     return [(job.snapshot.span, "'snapshot'")] if job.snapshot else ()
 
 
-def _cancel_timeout(job: Job) -> Found:
-    return [(job.cancel_timeout_minutes.span, "'cancel-timeout-minutes'")] if job.cancel_timeout_minutes else ()
-
-
 def _job_keys(job: Job) -> Found:
     found = _keys(job.env, "'env'", job.span)
     if job.strategy is not None and job.strategy.matrix is not None:
@@ -102,14 +79,10 @@ def _job_keys(job: Job) -> Found:
 
 
 _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
-    (_call, "a job runs its own steps only"),
-    (_group, "machines are chosen by labels only"),
-    (_job_concurrency, "jobs do not wait for each other, and none is cancelled by a newer one"),
     (_container, "steps run in the machine itself"),
     (_services, "no service containers are started"),
     (_environment, "there are no deployments, protection rules or environment secrets"),
     (_snapshot, "no image is made of a job's machine"),
-    (_cancel_timeout, "a cancelled job gets the default grace"),
     (_job_keys, "keys stay as written"),
 )
 
@@ -128,7 +101,9 @@ def _docker_action(step: UsesStep) -> Found:
 
 
 def _local_action(step: UsesStep) -> Found:
-    return [(step.uses_span, f"the local action {shown(step.uses)}")] if isinstance(step.action, LocalAction) else ()
+    if isinstance(step.action, LocalAction | SelfAction):
+        return [(step.uses_span, f"the local action {shown(step.uses)}")]
+    return ()
 
 
 def _remote_action(step: UsesStep) -> Found:

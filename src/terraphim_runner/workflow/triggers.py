@@ -1,21 +1,27 @@
 """Whether an event triggers a workflow, and the reason in words for people.
 
 Pure: the changed files and the head commit's message are brought along by the caller. Source: GitHub's documentation,
-"Workflow syntax" (``on``), "Events that trigger workflows" and "Skipping workflow runs".
+"Workflow syntax" (``on``), "Events that trigger workflows" and "Skipping workflow runs". A workflow that listens in
+vain for an activity is told the activities that it asks for; one whose filter keeps the event out is told both sides
+of the comparison.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from terraphim_runner.model.event import Event
-from terraphim_runner.workflow.events import BRANCH_FILTERS, EVENTS, EventRule
-from terraphim_runner.workflow.patterns import select
+from terraphim_runner.workflow.events import BRANCH_FILTERS, EVENTS, PATH_FILTERS, TAG_FILTERS, EventRule
+from terraphim_runner.workflow.patterns import PatternError, select
+from terraphim_runner.workflow.payloads import boolean, length, pushed_ref, text
+from terraphim_runner.workflow.refusals import refusal
 from terraphim_runner.workflow.tree import Filter, Trigger, Workflow
 
-_SKIP: Final = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]", re.IGNORECASE)
-_SKIP_TRAILERS: Final = ("skip-checks: true", "skip-checks:true")
+MAX_DIFF_FILES: Final = 300
+"""GitHub judges path filters on as many files of a diff, in git's order, and on none after them."""
+MAX_DIFF_COMMITS: Final = 1000
+"""A push of more commits passes every path filter."""
+_SHOWN_FILES: Final = 3
 _PULL_REQUEST_EVENTS: Final = ("pull_request", "pull_request_target")
 
 
@@ -30,21 +36,26 @@ class TriggerMatch:
 def match(workflow: Workflow, event: Event, *, head_message: str | None = None) -> TriggerMatch:
     """Tell whether the event triggers the workflow. Never raises on what a payload holds.
 
-    ``head_message`` is the head commit's message, which the payload of a pull request does not carry; without it a
-    push is judged on its payload and a pull request runs. ``changed_files`` None counts as matching every path filter.
+    ``head_message`` is the head commit's message where the event does not bring it along; without either a push is
+    judged on its payload and a pull request runs. ``changed_files`` None counts as matching every path filter.
     """
     trigger = next((item for item in workflow.triggers if item.event == event.name), None)
     if trigger is None:
-        wanted = _listed(item.event for item in workflow.triggers)
-        return _no(f"the event is {event.name!r}, the workflow runs on {wanted}")
-    refusal = _skipped(event, head_message) or _wrong_type(trigger, event) or _filtered(trigger, event)
-    if refusal:
-        return _no(refusal)
+        return _no(_other_event(workflow, event))
+    told = head_message if head_message is not None else event.head_message
+    why_not = refusal(event, told) or _wrong_type(trigger, event) or _filtered(trigger, event)
+    if why_not:
+        return _no(why_not)
     return TriggerMatch(matched=True, reason=_welcome(trigger, event))
 
 
 def _no(reason: str) -> TriggerMatch:
     return TriggerMatch(matched=False, reason=reason)
+
+
+def _other_event(workflow: Workflow, event: Event) -> str:
+    wanted = _listed(item.event for item in workflow.triggers)
+    return f"the event is {event.name!r}, the workflow runs on {wanted}"
 
 
 def _filtered(trigger: Trigger, event: Event) -> str | None:
@@ -56,12 +67,14 @@ def _filtered(trigger: Trigger, event: Event) -> str | None:
             branch = _branch(event.base_ref)
             return _branches(trigger, branch, "base branch") or _paths(trigger, event)
         case "merge_group":
-            base = event.base_ref or _text(event.payload, "merge_group", "base_ref")
+            base = event.base_ref or text(event.payload, "merge_group", "base_ref")
             return _branches(trigger, _branch(base), "base branch")
         case "workflow_run":
-            name = _text(event.payload, "workflow_run", "name")
-            branch = _text(event.payload, "workflow_run", "head_branch")
+            name = text(event.payload, "workflow_run", "name")
+            branch = text(event.payload, "workflow_run", "head_branch")
             return _workflows(trigger, name) or _branches(trigger, branch, "branch")
+        case "image_version":
+            return _image(trigger, event)
         case "schedule":
             return _schedule(trigger, event)
         case _:
@@ -69,31 +82,33 @@ def _filtered(trigger: Trigger, event: Event) -> str | None:
 
 
 def _push(trigger: Trigger, event: Event) -> str | None:
-    deleted = event.payload.get("deleted") is True or set(event.sha) == {"0"}
-    if event.ref.startswith("refs/tags/"):
-        tag = event.ref.removeprefix("refs/tags/")
-        if deleted:
-            return f"the push deletes tag {tag!r}"
+    ref = pushed_ref(event)
+    if ref.startswith("refs/tags/"):
+        tag = ref.removeprefix("refs/tags/")
+        if _has(trigger, *BRANCH_FILTERS) and not _has(trigger, *TAG_FILTERS):
+            return f"{tag!r} is a tag, 'push' filters branches only"
         # Path filters are not judged for tags.
-        return _tags(trigger, tag)
-    branch = _branch(event.ref)
-    if deleted:
-        return f"the push deletes branch {branch!r}"
-    if _has(trigger, "tags", "tags-ignore") and not _has(trigger, *BRANCH_FILTERS):
+        return _named(trigger, "tags", tag, "tag")
+    branch = _branch(ref)
+    if _has(trigger, *TAG_FILTERS) and not _has(trigger, *BRANCH_FILTERS):
         return f"{branch!r} is a branch, 'push' filters tags only"
     return _branches(trigger, branch, "branch") or _paths(trigger, event)
-
-
-def _tags(trigger: Trigger, tag: str) -> str | None:
-    if _has(trigger, *BRANCH_FILTERS) and not _has(trigger, "tags", "tags-ignore"):
-        return f"{tag!r} is a tag, 'push' filters branches only"
-    return _named(trigger, "tags", tag, "tag")
 
 
 def _branches(trigger: Trigger, branch: str | None, what: str) -> str | None:
     if branch is None:
         return None
     return _named(trigger, "branches", branch, what)
+
+
+def _image(trigger: Trigger, event: Event) -> str | None:
+    """GitHub documents no payload of this event; the names are those of its filters."""
+    for key, part in (("names", "name"), ("versions", "version")):
+        value = text(event.payload, "image_version", part)
+        why_not = None if value is None else _named(trigger, key, value, f"image {part}")
+        if why_not:
+            return why_not
+    return None
 
 
 def _named(trigger: Trigger, key: str, name: str, what: str) -> str | None:
@@ -107,32 +122,61 @@ def _named(trigger: Trigger, key: str, name: str, what: str) -> str | None:
 
 
 def _mismatch(what: str, wanted: Filter, key: str) -> str:
-    positive = [text for text in wanted.patterns if not text.startswith("!")]
+    positive = [pattern for pattern in wanted.patterns if not pattern.startswith("!")]
     if not positive:
         return f"{what} matches nothing: every pattern of '{key}' excludes ({_listed(wanted.patterns)})"
     if len(positive) < len(wanted.patterns):
-        return f"{what} is not let in by {_listed(wanted.patterns)}, read in order"
-    return f"{what} matches none of {_listed(positive)}"
+        return f"{what} is not let in by '{key}': {_listed(wanted.patterns)}, read in order"
+    return f"{what} matches none of '{key}': {_listed(positive)}"
 
 
 def _paths(trigger: Trigger, event: Event) -> str | None:
-    files = event.changed_files
-    if files is None:
+    if not _has(trigger, *PATH_FILTERS) or _unjudged(event):
         return None
+    files = () if boolean(event.payload, "deleted") else event.changed_files or ()
+    if not files:
+        return f"no files changed, which no path filter lets in ({_listed(_path_patterns(trigger))})"
+    judged = files[:MAX_DIFF_FILES]
     wanted = trigger.filters.get("paths")
-    if wanted and not any(select(wanted.patterns, file) for file in files):
+    if wanted and not any(select(wanted.patterns, file) for file in judged):
         return f"none of {_counted(files)} matches 'paths': {_listed(wanted.patterns)}"
     unwanted = trigger.filters.get("paths-ignore")
-    if unwanted and files and all(select(unwanted.patterns, file) for file in files):
+    if unwanted and all(select(unwanted.patterns, file) for file in judged):
         return f"'paths-ignore' ({_listed(unwanted.patterns)}) leaves none of {_counted(files)}"
     return None
+
+
+def _unjudged(event: Event) -> str | None:
+    """Return why path filters let the event in without a look at its files; None when they are judged."""
+    if boolean(event.payload, "deleted"):
+        return None
+    if event.changed_files is None:
+        return "the changed files are not known"
+    if event.name == "push" and length(event.payload, "commits") > MAX_DIFF_COMMITS:
+        return f"a push of more than {MAX_DIFF_COMMITS} commits is not judged on its files"
+    return None
+
+
+def _path_patterns(trigger: Trigger) -> Iterable[str]:
+    return (pattern for key in PATH_FILTERS if key in trigger.filters for pattern in trigger.filters[key].patterns)
 
 
 def _workflows(trigger: Trigger, name: str | None) -> str | None:
     wanted = trigger.filters.get("workflows")
     if wanted is None or name is None or name in wanted.patterns:
         return None
-    return f"workflow {name!r} is none of {_listed(wanted.patterns)}"
+    # Names may be patterns, too: '*' is every workflow. One that is no pattern is only itself.
+    if select(filter(_is_pattern, wanted.patterns), name):
+        return None
+    return f"workflow {name!r} is none of 'workflows': {_listed(wanted.patterns)}"
+
+
+def _is_pattern(pattern: str) -> bool:
+    try:
+        select((pattern,), "")
+    except PatternError:
+        return False
+    return True
 
 
 def _schedule(trigger: Trigger, event: Event) -> str | None:
@@ -152,27 +196,11 @@ def _wrong_type(trigger: Trigger, event: Event) -> str | None:
     if asked is not None:
         if event.action in asked.patterns:
             return None
-        return f"the activity {event.action!r} is none of {_listed(asked.patterns)}"
+        return f"the activity {event.action!r} is none of 'types': {_listed(asked.patterns)}"
     if rule.default_types and event.action not in rule.default_types:
         return f"the activity {event.action!r} is none of {_listed(rule.default_types)}, the types without 'types'"
     if rule.types is not None and event.action not in rule.types:
         return f"the activity {event.action!r} triggers no workflow"
-    return None
-
-
-def _skipped(event: Event, head_message: str | None) -> str | None:
-    if event.name not in ("push", "pull_request"):
-        return None
-    message = head_message if head_message is not None else _text(event.payload, "head_commit", "message")
-    if message is None:
-        return None
-    found = _SKIP.search(message)
-    if found:
-        return f"the head commit's message contains {found.group()!r}"
-    lines = message.rstrip().splitlines()
-    # A trailer stands in a paragraph of its own, or with other trailers, as the last.
-    if "" in lines and lines[-1].strip().lower() in _SKIP_TRAILERS:
-        return "the head commit's message ends with 'skip-checks: true'"
     return None
 
 
@@ -181,15 +209,18 @@ def _welcome(trigger: Trigger, event: Event) -> str:
     if event.action is not None:
         words.append(f"{event.action!r}")
     if event.name == "push":
-        kind = "tag" if event.ref.startswith("refs/tags/") else "branch"
-        words.append(f"to {kind} {_branch(event.ref)!r}")
+        ref = pushed_ref(event)
+        kind = "tag" if ref.startswith("refs/tags/") else "branch"
+        done = "that deletes" if boolean(event.payload, "deleted") else "to"
+        words.append(f"{done} {kind} {_branch(ref)!r}")
     elif event.name in _PULL_REQUEST_EVENTS and event.base_ref:
         words.append(f"into {_branch(event.base_ref)!r}")
     filters = [key for key in trigger.filters if key != "types"]
     if filters:
         words.append(f"passes {_listed(filters)}")
-        if event.changed_files is None and _has(trigger, "paths", "paths-ignore"):
-            words.append("(the changed files are not known)")
+        unjudged = _unjudged(event) if _has(trigger, *PATH_FILTERS) else None
+        if unjudged:
+            words.append(f"({unjudged})")
     return " ".join(words)
 
 
@@ -201,17 +232,13 @@ def _branch(ref: str | None) -> str | None:
     return None if ref is None else ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
-def _text(payload: Mapping[str, Any], key: str, field: str) -> str | None:
-    """Return a string from the payload, which is GitHub's word at best: anything else counts as absent."""
-    part = payload.get(key)
-    value = cast("Mapping[str, Any]", part).get(field) if isinstance(part, Mapping) else None
-    return value if isinstance(value, str) else None
-
-
 def _counted(files: tuple[str, ...]) -> str:
     if len(files) == 1:
         return f"the one changed file {files[0]!r}"
-    return f"the {len(files)} changed files"
+    if len(files) > MAX_DIFF_FILES:
+        return f"the first {MAX_DIFF_FILES} of {len(files)} changed files (the only ones that count)"
+    shown = ", ".join(repr(file) for file in files[:_SHOWN_FILES])
+    return f"the {len(files)} changed files ({shown}{', …' if len(files) > _SHOWN_FILES else ''})"
 
 
 def _listed(names: Iterable[str]) -> str:

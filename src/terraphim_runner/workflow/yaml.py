@@ -108,13 +108,14 @@ class _Loader:
         self._next()  # the stream's start
         event = self._next()  # a document's start, or the stream's end
         if type(event) is StreamEndEvent:
-            self._findings.error(Span.at(1, 1), "yaml-syntax", "the file is empty, expected a workflow")
+            self._findings.error(Span.at(1, 1), "yaml-syntax", f"the file is empty, expected {self._findings.document}")
             return None
         root = self._node(self._next(), 1)
         self._next()  # the document's end
         following = self._next()
         if type(following) is DocumentStartEvent:
-            self._stop(following, "yaml-documents", "found a second document, expected one workflow in a file")
+            message = f"found a second document, expected one {self._findings.kind} in a file"
+            self._stop(following, "yaml-documents", message)
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -243,7 +244,8 @@ class _Loader:
         if key.style or not items or not all(isinstance(item, Mapping) for item in items):
             return False
         fix = "write the keys out, or use the alias for the whole mapping"
-        self._findings.error(key, "yaml-merge-key", "merge keys ('<<') are not supported in workflows", fix=fix)
+        message = f"merge keys ('<<') are not supported in {self._findings.kind}s"
+        self._findings.error(key, "yaml-merge-key", message, fix=fix)
         return True
 
     def _unknown_tag(self, event: Any, what: str, expected: str) -> None:

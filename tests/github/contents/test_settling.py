@@ -74,3 +74,50 @@ async def test_settle_merged_pull_request_keeps_its_squashed_commit(origin, mirr
     squashed = origin.commit("squashed")
     merged = replace(event, sha=squashed, payload={"pull_request": {"head": {"sha": head}, "merged": True}})
     assert (await settle(mirror, merged)).sha == squashed
+
+
+async def test_settle_pull_request_brings_the_heads_message(origin, mirror, pull):
+    event, head, _ = pull
+    origin.git("checkout", "-q", "--detach", head)
+    skipping = origin.commit("wip [skip ci]")
+    origin.git("update-ref", "refs/pull/7/head", skipping)
+    settled = await settle(mirror, replace(event, payload={"pull_request": {"head": {"sha": skipping}}}))
+    assert settled.head_message is not None
+    assert settled.head_message.strip() == "wip [skip ci]"
+    as_target = replace(event, name="pull_request_target", ref="refs/heads/main", sha="")
+    assert (await settle(mirror, as_target)).head_message is None
+
+
+async def test_changes_of_a_new_branch_are_those_since_before_its_first_commit(origin, mirror):
+    origin.git("checkout", "-q", "-b", "topic")
+    origin.write("one", "1")
+    first = origin.commit("one")
+    origin.write("two", "2")
+    last = origin.commit("two")
+    event = Event(
+        name="push",
+        action=None,
+        repository=origin.repository,
+        ref="refs/heads/topic",
+        sha=last,
+        before="0" * 40,
+        payload={"commits": [{"id": first}, {"id": last}]},
+    )
+    await settle(mirror, event)
+    assert await changes(mirror, event) == ("one", "two")
+    assert await changes(mirror, replace(event, payload={"commits": []})) == ()
+
+
+@pytest.mark.parametrize("commits", [None, "x", [None], [{"id": "--x"}], [{"id": MISSING}]])
+async def test_changes_of_a_new_branch_with_a_strange_payload_are_unknown(origin, mirror, commits):
+    event = Event(
+        name="push",
+        action=None,
+        repository=origin.repository,
+        ref="refs/heads/main",
+        sha=origin.git("rev-parse", "HEAD"),
+        before="0" * 40,
+        payload={"commits": commits},
+    )
+    await settle(mirror, event)
+    assert await changes(mirror, event) is None

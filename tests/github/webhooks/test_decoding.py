@@ -62,11 +62,23 @@ def test_decode_push_of_an_annotated_tag_is_for_its_commit():
     assert (event.ref, event.sha, event.before) == ("refs/tags/v1", BASE, ZERO)
 
 
-@pytest.mark.parametrize(
-    "change", [{"deleted": True, "after": ZERO, "head_commit": None}, {"after": ZERO}, {"ref": "refs/notes/x"}]
-)
-def test_decode_push_that_has_nothing_to_run_is_ignored(change):
-    assert isinstance(delivered("push", {**PUSH, **change}), Ignored)
+def test_decode_push_of_another_ref_is_ignored():
+    assert delivered("push", {**PUSH, "ref": "refs/notes/x"}) == Ignored(
+        reason="the pushed ref 'refs/notes/x' is neither a branch nor a tag", action=None
+    )
+
+
+@pytest.mark.parametrize("change", [{"deleted": True, "after": ZERO, "head_commit": None}, {"after": ZERO}])
+@pytest.mark.parametrize("ref", ["refs/heads/topic", "refs/tags/v1"])
+def test_decode_push_that_deletes_is_for_the_default_branch(ref, change):
+    event = event_of("push", {**PUSH, "ref": ref, **change})
+    assert (event.ref, event.sha, event.before) == ("refs/heads/trunk", "", None)
+    assert (event.payload["ref"], event.payload["deleted"]) == (ref, True)
+
+
+def test_decode_push_that_asks_to_be_skipped_is_ignored():
+    found = delivered("push", {**PUSH, "head_commit": {"id": SHA, "message": "wip [skip ci]"}})
+    assert found == Ignored(reason="the head commit's message contains '[skip ci]'", action=None)
 
 
 def test_decode_push_with_only_what_is_needed_is_accepted():
@@ -83,6 +95,23 @@ def test_decode_pull_request_is_for_the_merge_commit():
 
 def test_decode_pull_request_without_a_merge_commit_is_for_the_head():
     assert event_of("pull_request", changed(PULL, "pull_request.merge_commit_sha", None)).sha == SHA
+
+
+@pytest.mark.parametrize(("merged", "ref"), [(True, "refs/heads/main"), (False, "refs/pull/7/merge")])
+def test_decode_pull_request_that_was_merged_is_for_the_branch_it_went_into(merged, ref):
+    event = event_of("pull_request", changed({**PULL, "action": "closed"}, "pull_request.merged", merged))
+    assert (event.ref, event.sha) == (ref, MERGE)
+
+
+def test_decode_pull_request_in_conflict_still_means_pull_request_target():
+    event = event_of("pull_request", changed(PULL, "pull_request.mergeable", False))
+    assert as_pull_request_target(event).name == "pull_request_target"
+
+
+@pytest.mark.parametrize("name", ["pull_request_review", "pull_request_review_comment"])
+def test_decode_review_of_a_pull_request_is_for_its_merge_commit(name):
+    action = "submitted" if name == "pull_request_review" else "created"
+    assert event_of(name, {**PULL, "action": action}).ref == "refs/pull/7/merge"
 
 
 @pytest.mark.parametrize("repo", [None, {"full_name": "eve/hello"}])
@@ -114,9 +143,60 @@ def test_decode_event_of_no_repository_is_ignored():
     )
 
 
-def test_decode_any_other_event_is_for_the_default_branch():
-    event = event_of("issue_comment", {"action": "created", "repository": REPOSITORY})
-    assert (event.name, event.action, event.ref, event.sha) == ("issue_comment", "created", "refs/heads/trunk", "")
+@pytest.mark.parametrize("name", ["star", "pull_request_review_thread", "pull_request_comment", "installation"])
+def test_decode_event_that_no_workflow_can_ask_for_is_ignored(name):
+    found = delivered(name, {"action": "created", "repository": REPOSITORY})
+    assert found == Ignored(reason=f"the event {name!r} triggers no workflow", action="created")
+
+
+@pytest.mark.parametrize(
+    ("name", "action"), [("merge_group", "destroyed"), ("check_suite", "requested"), ("issues", "invented")]
+)
+def test_decode_activity_that_no_workflow_can_ask_for_is_ignored(name, action):
+    found = delivered(name, {"action": action, "repository": REPOSITORY})
+    assert found == Ignored(reason=f"the activity {action!r} of the event {name!r} triggers no workflow", action=action)
+
+
+# Documentation, "Events that trigger workflows": "last commit on default branch".
+ON_DEFAULT_BRANCH = (
+    *("branch_protection_rule", "check_run", "check_suite", "delete", "discussion", "discussion_comment", "fork"),
+    *("gollum", "image_version", "issue_comment", "issues", "label", "milestone", "page_build", "project"),
+    *("project_card", "project_column", "public", "repository_dispatch", "schedule", "status", "watch"),
+    "workflow_run",
+)
+
+
+@pytest.mark.parametrize("name", ON_DEFAULT_BRANCH)
+def test_decode_event_of_no_commit_is_for_the_default_branch(name):
+    event = event_of(name, {"repository": REPOSITORY, "ref": "topic"})
+    assert (event.name, event.ref, event.sha) == (name, "refs/heads/trunk", "")
+
+
+@pytest.mark.parametrize("name", ["deployment", "deployment_status"])
+@pytest.mark.parametrize(("ref", "full"), [("topic", "refs/heads/topic"), ("refs/tags/v1", "refs/tags/v1"), (SHA, "")])
+def test_decode_deployment_is_for_what_is_deployed(name, ref, full):
+    event = event_of(name, {"action": "created", "deployment": {"ref": ref, "sha": SHA}, "repository": REPOSITORY})
+    assert (event.ref, event.sha) == (full, SHA)
+
+
+def test_decode_inactive_deployment_status_is_ignored():
+    payload = {"deployment": {"ref": "main", "sha": SHA}, "deployment_status": {"state": "inactive"}}
+    assert isinstance(delivered("deployment_status", {**payload, "repository": REPOSITORY}), Ignored)
+
+
+@pytest.mark.parametrize(
+    ("version", "ref", "sha"),
+    [
+        ({"target_commitish": "topic", "target_oid": SHA}, "refs/heads/topic", SHA),
+        ({"target_commitish": "topic"}, "refs/heads/topic", ""),
+        ({}, "refs/heads/trunk", ""),
+        (None, "refs/heads/trunk", ""),
+    ],
+)
+def test_decode_package_is_for_the_commit_that_it_was_made_of(version, ref, sha):
+    package = {"action": "published", "registry_package": {"package_version": version}, "repository": REPOSITORY}
+    event = event_of("registry_package", package)
+    assert (event.ref, event.sha) == (ref, sha)
 
 
 def test_decode_created_branches_and_tags_are_for_themselves():
@@ -128,6 +208,17 @@ def test_decode_created_branches_and_tags_are_for_themselves():
 def test_decode_release_is_for_its_tag():
     event = event_of("release", {"release": {"tag_name": "v1"}, "repository": REPOSITORY})
     assert (event.ref, event.sha) == ("refs/tags/v1", "")
+
+
+@pytest.mark.parametrize(("action", "runs"), [("created", False), ("published", True)])
+def test_decode_draft_of_a_release_is_ignored_until_it_is_published(action, runs):
+    payload = {"action": action, "release": {"tag_name": "v1", "draft": True}, "repository": REPOSITORY}
+    assert isinstance(delivered("release", payload), Event) is runs
+
+
+def test_decode_checks_of_github_actions_are_ignored():
+    check = {"check_suite": {"app": {"slug": "github-actions"}}}
+    assert isinstance(delivered("check_run", {"check_run": check, "repository": REPOSITORY}), Ignored)
 
 
 def test_decode_merge_group_is_for_its_head():

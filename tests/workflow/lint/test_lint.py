@@ -80,6 +80,7 @@ def test_lint_actions_that_are_not_fixed_to_a_commit_are_told() -> None:
             "./local",
             "docker://alpine:3.20",
             f"docker://alpine@sha256:{COMMIT}{COMMIT[:24]}",
+            "$/.github/actions/mine",
         )
     )
     assert [(item.span.start.column, item.rule) for item in found] == [(c, "unpinned-action") for c in (4, 5, 6, 8)]

@@ -14,7 +14,7 @@ async def parents(git: Git, git_dir: Path, sha: str) -> tuple[str, ...]:
 
 
 async def message(git: Git, git_dir: Path, sha: str) -> str:
-    """Return the commit's message, subject and body; what is not UTF-8 in it is replaced by a sign."""
+    """Return the commit's message; bytes that are not UTF-8 are replaced."""
     return (await _read(git, git_dir, sha))[1].decode("utf-8", "replace")
 
 

@@ -13,8 +13,8 @@ async def changed_files(
 ) -> tuple[str, ...] | None:
     """Return the paths that differ, or None when that cannot be told; filters then let the workflow run.
 
-    GitHub judges filters on the first 300 files of a diff, which can skip a workflow that ought to run. Here all
-    are judged; past 16 MiB of names the answer is None. A rename is told as both its paths.
+    All of them, in git's order: how many count is for whoever judges. Past 16 MiB of names the answer is None. A
+    rename is told as both its paths.
     """
     between = ["--merge-base"] if since_merge_base else []
     try:

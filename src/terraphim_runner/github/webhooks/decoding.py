@@ -2,7 +2,11 @@
 
 The event's name is the header's, never guessed from the body. Refs and commits follow GitHub's "Events that trigger
 workflows". An **empty ``sha``** means: the payload names no commit, resolve ``ref`` in the repository
-(``contents.settle`` does). A push of an annotated tag is for the commit that the tag points to.
+(``contents.settle`` does). A push of an annotated tag is for the commit that the tag points to; the deletion of a
+branch or tag is a push, too, and its runs are for the default branch.
+
+What no workflow can ask for, or what GitHub starts no run for whatever a workflow says, is ignored here, before
+anything is fetched: its commit may not even exist.
 """
 
 import re
@@ -16,8 +20,10 @@ from pydantic_core import from_json
 from terraphim_runner.github.names import is_zero
 from terraphim_runner.github.webhooks.payloads import (
     CreatePayload,
+    DeploymentPayload,
     DispatchPayload,
     MergeGroupPayload,
+    PackagePayload,
     Payload,
     PullRequestEventPayload,
     PushPayload,
@@ -25,6 +31,8 @@ from terraphim_runner.github.webhooks.payloads import (
     RepositoryEventPayload,
 )
 from terraphim_runner.model.event import Delivery, Event, Repository
+from terraphim_runner.workflow.events import EVENTS
+from terraphim_runner.workflow.refusals import refusal
 
 _EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_ACTION_CHARS: Final = 200
@@ -65,7 +73,22 @@ def decode(delivery: Delivery) -> Event | Ignored:
         return Ignored(reason="a ping", action=action)
     if delivery.event not in _DECODERS and payload.get("repository") is None:
         return Ignored(reason=f"the event {delivery.event!r} is not of a repository", action=action)
-    return _DECODERS.get(delivery.event, _other)(delivery.event, action, payload)
+    untriggering = _triggers_nothing(delivery.event, action)
+    if untriggering is not None:
+        return Ignored(reason=untriggering, action=action)
+    event = _DECODERS.get(delivery.event, _other)(delivery.event, action, payload)
+    # A pull request in conflict starts no run, but the 'pull_request_target' that is made of it does.
+    refused = refusal(event, None) if isinstance(event, Event) and event.name != "pull_request" else None
+    return event if refused is None else Ignored(reason=refused, action=action)
+
+
+def _triggers_nothing(name: str, action: str | None) -> str | None:
+    rule = EVENTS.get(name)
+    if rule is None or rule.instead is not None:
+        return f"the event {name!r} triggers no workflow"
+    if rule.types is not None and action is not None and action not in rule.types:
+        return f"the activity {action!r} of the event {name!r} triggers no workflow"
+    return None
 
 
 def as_pull_request_target(event: Event) -> Event:
@@ -145,7 +168,7 @@ def _push(name: str, action: str | None, payload: Mapping[str, Any]) -> Event | 
     if not push.ref.startswith(("refs/heads/", "refs/tags/")):
         return Ignored(reason=f"the pushed ref {push.ref!r} is neither a branch nor a tag", action=action)
     if push.deleted or is_zero(push.after):
-        return Ignored(reason=f"the ref {push.ref!r} was deleted", action=action)
+        return _on_default_branch(name, action, {**payload, "deleted": True}, push)
     # ``after`` of an annotated tag is the tag object; a run is for a commit.
     tag = push.ref.startswith("refs/tags/")
     sha = push.head_commit.id if tag and push.head_commit else push.after
@@ -155,12 +178,13 @@ def _push(name: str, action: str | None, payload: Mapping[str, Any]) -> Event | 
 def _pull_request(name: str, action: str | None, payload: Mapping[str, Any]) -> Event:
     checked = _validate(PullRequestEventPayload, payload)
     pull = checked.pull_request
+    # Once it is merged there is no merge commit to try any more: the run is for the branch it was merged into.
     event = _event(
         name,
         action,
         payload,
         checked,
-        ref=f"refs/pull/{pull.number}/merge",
+        ref=f"refs/heads/{pull.base.ref}" if pull.merged else f"refs/pull/{pull.number}/merge",
         sha=pull.merge_commit_sha or pull.head.sha,
         before=pull.base.sha,
     )
@@ -198,8 +222,34 @@ def _merge_group(name: str, action: str | None, payload: Mapping[str, Any]) -> E
     return _event(name, action, payload, checked, ref=group.head_ref, sha=group.head_sha, before=group.base_sha)
 
 
+def _deployment(name: str, action: str | None, payload: Mapping[str, Any]) -> Event:
+    """The payload does not tell a branch from a tag; one that was asked for by its commit has no ref."""
+    checked = _validate(DeploymentPayload, payload)
+    target = checked.deployment
+    if target.ref == target.sha:
+        return _event(name, action, payload, checked, ref="", sha=target.sha)
+    ref = target.ref if target.ref.startswith("refs/") else f"refs/heads/{target.ref}"
+    return _event(name, action, payload, checked, ref=ref, sha=target.sha)
+
+
+def _registry_package(name: str, action: str | None, payload: Mapping[str, Any]) -> Event:
+    """Packages that were published without a word of a commit are for the default branch."""
+    checked = _validate(PackagePayload, payload)
+    version = checked.registry_package.package_version
+    if version is None or not version.target_commitish:
+        return _on_default_branch(name, action, payload, checked)
+    branch = version.target_commitish.removeprefix("refs/heads/")
+    ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
+    return _event(name, action, payload, checked, ref=ref, sha=version.target_oid or "")
+
+
 def _other(name: str, action: str | None, payload: Mapping[str, Any]) -> Event:
-    checked = _validate(RepositoryEventPayload, payload)
+    return _on_default_branch(name, action, payload, _validate(RepositoryEventPayload, payload))
+
+
+def _on_default_branch(
+    name: str, action: str | None, payload: Mapping[str, Any], checked: RepositoryEventPayload
+) -> Event:
     branch = checked.repository.default_branch
     if branch is None:
         raise PayloadError(f"repository.default_branch: the event {name!r} runs on it, so it is needed")
@@ -214,6 +264,9 @@ _DECODERS: Final[Mapping[str, Callable[[str, str | None, Mapping[str, Any]], Eve
     "pull_request_target": _pull_request_target,
     "workflow_dispatch": _dispatch,
     "create": _create,
+    "deployment": _deployment,
+    "deployment_status": _deployment,
+    "registry_package": _registry_package,
     "release": _release,
     "merge_group": _merge_group,
 }

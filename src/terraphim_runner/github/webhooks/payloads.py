@@ -84,6 +84,8 @@ class PullRequestPayload(Payload):
     head: HeadPayload
     base: BasePayload
     merge_commit_sha: Sha | None = None
+    merged: bool | None = None
+    """Missing from the payloads of reviews."""
 
 
 class PullRequestEventPayload(RepositoryEventPayload):
@@ -102,6 +104,7 @@ class CreatePayload(RepositoryEventPayload):
 
 class ReleaseDetailPayload(Payload):
     tag_name: Branch
+    draft: bool = False
 
 
 class ReleasePayload(RepositoryEventPayload):
@@ -117,3 +120,26 @@ class MergeGroupDetailPayload(Payload):
 
 class MergeGroupPayload(RepositoryEventPayload):
     merge_group: MergeGroupDetailPayload
+
+
+class DeploymentDetailPayload(Payload):
+    sha: Sha
+    ref: Branch
+    """A branch, a tag or a commit: whatever the deployment was asked for."""
+
+
+class DeploymentPayload(RepositoryEventPayload):
+    deployment: DeploymentDetailPayload
+
+
+class PackageVersionPayload(Payload):
+    target_commitish: Branch | None = None
+    target_oid: Sha | None = None
+
+
+class PackageDetailPayload(Payload):
+    package_version: PackageVersionPayload | None = None
+
+
+class PackagePayload(RepositoryEventPayload):
+    registry_package: PackageDetailPayload

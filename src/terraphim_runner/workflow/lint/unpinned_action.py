@@ -1,7 +1,7 @@
 """``unpinned-action``: somebody else's code is named by a tag or a branch, which can be moved to other code.
 
 Only a full commit cannot. Actions of the owners ``actions`` and ``github`` are excepted, and so are the repository's
-own (``./…``). A container image is fixed by its digest.
+own (``./…``, ``$/…``). A container image is fixed by its digest.
 """
 
 import re
@@ -37,7 +37,7 @@ def _judge(kind: str, uses: str, span: Span) -> Iterator[Finding]:
             message = f"found the image {uses!r} without a digest, expected '…@sha256:…': a tag can be moved"
             yield Finding(span=span, message=message)
         return
-    if uses.startswith("."):
+    if uses.startswith((".", "$/")):
         return
     name, _, ref = uses.partition("@")
     if name.partition("/")[0].lower() in TRUSTED_OWNERS or _COMMIT.fullmatch(ref):
