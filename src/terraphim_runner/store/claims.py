@@ -21,7 +21,7 @@ from terraphim_runner.model.ids import JobId, LegKey, RunId
 from terraphim_runner.model.states import Status
 from terraphim_runner.planning.concurrency import Claim, arrange
 from terraphim_runner.planning.graph import PlannedGroup
-from terraphim_runner.store.tables import claims, jobs, runs
+from terraphim_runner.store.tables import claims, jobs, plain, runs
 from terraphim_runner.workflow.tree import Queue
 
 _LOCKS: Final = 1
@@ -114,8 +114,8 @@ def holder(connection: Connection, repository: str, key: str) -> StoredClaim | N
     return found[0] if found else None
 
 
-def describe_waiting(connection: Connection, run_ids: Iterable[RunId]) -> list[dict[str, Any]]:
-    """Return each claim of the runs that waits: ``run_id``, ``job_id``, the group's ``name``, the run ``held_by``."""
+def describe_waiting(connection: Connection, run_ids: Iterable[RunId]) -> dict[tuple[int, int | None], dict[str, Any]]:
+    """Return what people may see of the claims that wait, by run and job: the group's ``name``, the run ``held_by``."""
     holding = claims.alias("holding")
     statement = (
         select(claims.c.run_id, claims.c.job_id, claims.c.name, holding.c.run_id.label("held_by"))
@@ -124,9 +124,8 @@ def describe_waiting(connection: Connection, run_ids: Iterable[RunId]) -> list[d
             (holding.c.repository == claims.c.repository) & (holding.c.key == claims.c.key) & holding.c.holds,
         )
         .where(claims.c.run_id.in_([int(run_id) for run_id in run_ids]), ~claims.c.holds)
-        .order_by(claims.c.id)
     )
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    return {(row.run_id, row.job_id): plain(row) for row in connection.execute(statement)}
 
 
 def _release(connection: Connection, which: ColumnElement[bool]) -> frozenset[RunId]:
