@@ -99,3 +99,21 @@ def test_pictures_of_hostile_names_hold_them_as_text(text: str):
 def test_svg_of_any_text_is_well_formed(text: str):
     job = JobOutline(key=JobKey(text), needs=(), outlook=Outlook.RUNS, reason=text)
     ET.fromstring(render_svg(PlanOutline(workflow=text, path="p", event=text, jobs=(job,))))
+
+
+def test_mermaid_frames_the_jobs_of_a_called_workflow(linked) -> None:
+    caller = "on: push\njobs:\n  a: {uses: ./.github/workflows/w.yml}\n  b: {needs: a, runs-on: x, steps: [{run: x}]}\n"
+    steps = "runs-on: x, steps: [{run: x}]"
+    called = f"on: workflow_call\njobs:\n  c: {{{steps}}}\n  d: {{needs: c, {steps}}}\n"
+    plan = outline(linked(caller, w=called), "push", {"github": {}, "vars": {}, "inputs": {}})
+    lines = render_mermaid(plan).splitlines()
+    assert lines[1:8] == [
+        '    subgraph j0["a<br/>calls .github/workflows/ci.yml"]',
+        '        j2["a/c<br/>x"]:::runs',
+        '        j3["a/d<br/>x"]:::runs',
+        "        j2 --> j3",
+        "    end",
+        "    class j0 runs",
+        '    j1["b<br/>x"]:::runs',
+    ]
+    assert lines[8] == "    j0 --> j1"

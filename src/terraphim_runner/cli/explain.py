@@ -12,7 +12,7 @@ import typer
 from terraphim_runner.cli.arguments import pairs
 from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
+from terraphim_runner.cli.workflow_file import read_linked, workflow_paths
 from terraphim_runner.expressions.explanation import Part
 from terraphim_runner.model.event import Event
 from terraphim_runner.planning import Outlook, dispatch_inputs, github_context
@@ -85,7 +85,7 @@ def _read(repository: Path, named: Path | None) -> tuple[list[Workflow], bool]:
     broken = False
     for path in workflow_paths(repository, named):
         try:
-            workflows.append(read_workflow(path, repository))
+            workflows.append(read_linked(path, repository))
         except typer.Exit:
             broken = True
     return workflows, broken

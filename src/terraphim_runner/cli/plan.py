@@ -11,10 +11,10 @@ import typer
 from terraphim_runner.cli.arguments import pairs
 from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow
+from terraphim_runner.cli.workflow_file import read_linked
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
-from terraphim_runner.planning import PlanOutline, dispatch_inputs, github_context, outline, select_job
+from terraphim_runner.planning import PlanOutline, dispatch_inputs, github_context, outline, select_job, selectable
 from terraphim_runner.planning.diagrams import render_mermaid, render_svg
 from terraphim_runner.workflow.tree import Workflow
 
@@ -53,7 +53,7 @@ def plan(
     """Show which jobs and matrix legs an event would run; exit 0 also when it triggers nothing, 2 on bad input."""
     variables = pairs(var or [], "--var")
     what = local_event(event, repo, event_file, pairs(inputs or [], "--input"))
-    parsed = read_workflow(workflow, repo)
+    parsed = read_linked(workflow, repo)
     chosen = parsed if job is None else _only(parsed, job)
     verdict = local_match(parsed, what)
     listed = outline(chosen, event, _contexts(parsed, what, variables))
@@ -74,7 +74,7 @@ def _only(workflow: Workflow, job: str) -> Workflow:
     try:
         return select_job(workflow, job)
     except KeyError:
-        raise UsageError(f"found no job {job!r} in {workflow.path}; it has {', '.join(workflow.jobs)}") from None
+        raise UsageError(f"found no job {job!r} in {workflow.path}; it has {', '.join(selectable(workflow))}") from None
 
 
 def _contexts(workflow: Workflow, event: Event, variables: dict[str, str]) -> dict[str, Any]:

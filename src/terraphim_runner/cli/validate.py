@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from terraphim_runner.cli.console import for_terminal
+from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Diagnostic, Severity, Span
 from terraphim_runner.reports.validation import (
@@ -25,6 +26,7 @@ from terraphim_runner.reports.validation import (
     render_summary,
 )
 from terraphim_runner.workflow import parse, unsupported
+from terraphim_runner.workflow.linking import FileReference, Linked, Linker
 from terraphim_runner.workflow.lint import MAX_PER_RULE, RULES, lint
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.yaml import MAX_BYTES
@@ -128,15 +130,31 @@ def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
         return CheckedFile(path=path, diagnostics=(content,))
     # The question is whether the file is right under GitHub's rules, not whether this runner can run it.
     result = parse(path, content, check_support=False)
+    found = list(result.diagnostics)
+    workflow = result.workflow
+    if workflow is not None:
+        linked = _linked(file, workflow)
+        # What is wrong in the called files themselves is told when they are checked.
+        found += [item for item in linked.diagnostics if item.path == path]
+        workflow = linked.workflow
     if disabled is None:
-        found = tuple(item for item in result.diagnostics if item.severity is Severity.ERROR)
-        return CheckedFile(path=path, text=content, diagnostics=found)
-    kept = [item for item in result.diagnostics if item.severity is Severity.ERROR or item.rule not in disabled]
-    if result.workflow is not None:
-        kept += lint(result.workflow, disabled=disabled)
+        found = [item for item in found if item.severity is Severity.ERROR]
+        return CheckedFile(path=path, text=content, diagnostics=tuple(found))
+    kept = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
+    if workflow is not None:
+        kept += lint(workflow, disabled=disabled)
         if _NOT_SUPPORTED.id not in disabled:
-            kept += _gaps(result.workflow)
+            kept += _gaps(workflow)
     return CheckedFile(path=path, text=content, diagnostics=tuple(sorted(kept, key=lambda item: item.span.start)))
+
+
+def _linked(file: Path, workflow: Workflow) -> Linked:
+    """Link a file that lies in a checkout with those of the same checkout that it calls."""
+    folder = file.absolute().parent
+    if folder.parts[-2:] != _DEFAULT.parts:
+        return Linked(workflow=workflow)
+    at = FileReference(path=(_DEFAULT / file.name).as_posix())
+    return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))
 
 
 def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:

@@ -1,13 +1,17 @@
 """One workflow file of a local checkout, read and checked."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from terraphim_runner.cli.console import for_terminal
+from terraphim_runner.github.contents.called import read_working_file
 from terraphim_runner.model.errors import UsageError
+from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.linking import CalledFile, FileReference, Linked, Linker
 from terraphim_runner.workflow.tree import Workflow
 
 MAX_WORKFLOW_BYTES: Final = 1024 * 1024
@@ -24,12 +28,42 @@ def read_workflow(named: Path, repository: Path) -> Workflow:
     path = _find(named, repository)
     text = _read(path)
     result = parse(_shown(path, repository), text)
-    for diagnostic in result.diagnostics:
-        for line in diagnostic.render(text).splitlines():
-            typer.echo(for_terminal(line), err=True)
+    print_diagnostics((diagnostic, text) for diagnostic in result.diagnostics)
     if result.workflow is None:
         raise typer.Exit(_BAD_INPUT)
     return result.workflow
+
+
+def read_linked(named: Path, repository: Path) -> Workflow:
+    """Return the workflow as ``read_workflow`` does, with those of the same checkout that it calls, directly or not.
+
+    Workflows of other repositories are not fetched.
+    """
+    return checked(Linker(read_workflow(named, repository)).follow(local_files(repository)))
+
+
+def local_files(repository: Path) -> Callable[[FileReference], CalledFile | None]:
+    """Return what reads called files of the checkout as they lie there, and nothing of other repositories."""
+
+    def read(reference: FileReference) -> CalledFile | None:
+        return None if reference.repository is not None else read_working_file(repository, reference.path)
+
+    return read
+
+
+def checked(linked: Linked) -> Workflow:
+    """Return the workflow with its calls; what is wrong with them is printed and ends the command with exit code 2."""
+    print_diagnostics((diagnostic, linked.source_of(diagnostic)) for diagnostic in linked.diagnostics)
+    if linked.has_errors:
+        raise typer.Exit(_BAD_INPUT)
+    return linked.workflow
+
+
+def print_diagnostics(diagnostics: Iterable[tuple[Diagnostic, str | None]]) -> None:
+    """Print diagnostics to stderr, each with the text of its file."""
+    for diagnostic, text in diagnostics:
+        for line in diagnostic.render(text).splitlines():
+            typer.echo(for_terminal(line), err=True)
 
 
 def workflow_paths(repository: Path, named: Path | None) -> list[Path]:

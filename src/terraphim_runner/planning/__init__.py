@@ -5,7 +5,7 @@ from terraphim_runner.planning.contexts import default_variables, github_context
 from terraphim_runner.planning.inputs import DispatchInputs, dispatch_inputs
 from terraphim_runner.planning.plan import JobOutline, Outlook, PlanOutline, outline
 from terraphim_runner.planning.progress import advance
-from terraphim_runner.planning.selection import select_job
+from terraphim_runner.planning.selection import select_job, selectable
 
 __all__ = [
     "DispatchInputs",
@@ -21,4 +21,5 @@ __all__ = [
     "leg_to_json",
     "outline",
     "select_job",
+    "selectable",
 ]

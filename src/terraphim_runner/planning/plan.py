@@ -19,6 +19,7 @@ from terraphim_runner.planning.graph import LegSnapshot, Planned, PlannedLeg, Ru
 from terraphim_runner.planning.legs import plan_legs
 from terraphim_runner.planning.outcome import ancestors
 from terraphim_runner.planning.scopes import Scope, scope_of_run
+from terraphim_runner.planning.sections import sections
 from terraphim_runner.workflow.tree import CallJob, Job, Workflow
 
 
@@ -49,6 +50,8 @@ class JobOutline:
     reason: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
     calls: tuple["PlanOutline", ...] = ()
+    sections: tuple[Mapping[str, Any], ...] = ()
+    """Of each leg: its container, services, environment, permissions and defaults, where it has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +162,15 @@ def _outline_job(scope: Scope, job: Job, before: Mapping[JobKey, JobOutline]) ->
         return outlined(Outlook.REJECTED, diagnostics=planned.diagnostics)
     if not planned.legs:
         return outlined(Outlook.SKIPPED, "its matrix excludes everything", legs=())
+    told: dict[str, Any] = {
+        "legs": planned.legs,
+        "sections": tuple(
+            sections(workflow, job, contexts.with_(matrix=leg.matrix, strategy=leg.strategy)) for leg in planned.legs
+        ),
+    }
     if unknown is not None:
-        return outlined(Outlook.UNKNOWN, f"it is not known whether {unknown!r} runs", legs=planned.legs)
-    return outlined(Outlook.RUNS, legs=planned.legs)
+        return outlined(Outlook.UNKNOWN, f"it is not known whether {unknown!r} runs", **told)
+    return outlined(Outlook.RUNS, **told)
 
 
 def _assumed(job: JobOutline) -> Conclusion:
@@ -243,6 +252,14 @@ def _summary(job: JobOutline) -> str:
     return str(job.outlook)
 
 
+def _legs_to_json(job: JobOutline) -> list[dict[str, Any]] | None:
+    if job.legs is None:
+        return None
+    nothing: dict[str, Any] = {}
+    parts = job.sections or (nothing,) * len(job.legs)
+    return [{**leg_to_json(leg), **part} for leg, part in zip(job.legs, parts, strict=True)]
+
+
 def _job_to_json(job: JobOutline) -> dict[str, Any]:
     return {
         "key": job.key,
@@ -250,7 +267,7 @@ def _job_to_json(job: JobOutline) -> dict[str, Any]:
         "if": job.condition,
         "outlook": str(job.outlook),
         "reason": job.reason,
-        "legs": None if job.legs is None else [leg_to_json(leg) for leg in job.legs],
+        "legs": _legs_to_json(job),
         "diagnostics": [diagnostic.headline() for diagnostic in job.diagnostics],
         "calls": [called.to_json() for called in job.calls],
     }

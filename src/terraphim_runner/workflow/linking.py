@@ -7,7 +7,7 @@ call hands over is checked in ``call_checks``.
 https://docs.github.com/en/actions/reference/workflows-and-actions/reusable-workflows
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -162,6 +162,21 @@ class Linker:
         self._nodes[reference] = _Node(
             reference=reference, title=reference.title, workflow=workflow, file=file, diagnostics=errors
         )
+
+    def follow(self, read: Callable[[FileReference], CalledFile | None]) -> Linked:
+        """Link what ``read`` has at once; what it has nothing for (None) stays missing."""
+        refused: set[FileReference] = set()
+        while True:
+            linked = self.link()
+            wanted = [reference for reference in linked.missing if reference not in refused]
+            if linked.has_errors or not wanted:
+                return linked
+            for reference in wanted:
+                file = read(reference)
+                if file is None:
+                    refused.add(reference)
+                else:
+                    self.add(reference, file)
 
     def link(self) -> Linked:
         """Return the workflow with what is known of its calls, what is wrong with them, and what is missing."""
