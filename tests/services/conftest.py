@@ -1,7 +1,7 @@
 """A server's services without machines: what runs, and when it ends, is for the test to say."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from terraphim_runner.store import deliveries, jobs, runs
 from terraphim_runner.store.database import Database
 
 HOST = HostId("h1")
-FOLDER = ".github/workflows"
+PATH = ".github/workflows/a.yml"
 
 
 class NoTree:
@@ -110,13 +110,10 @@ class Floor:
             clock=self.clock,
         )
 
-    async def push(
-        self, text: str | Mapping[str, str], *, repository: str = "o/r", branch: str = "main", called: Any = ()
-    ) -> RunId:
-        """Take a push of workflow files in; return the newest run. ``called`` are the files of called workflows."""
+    async def push(self, text: str, *, repository: str = "o/r", branch: str = "main") -> RunId:
+        """Take a push of a workflow file in; return its run."""
         self.pushes += 1
-        files = {"a.yml": text} if isinstance(text, str) else text
-        self.sources.files = {f"{FOLDER}/{name}": content for name, content in files.items()}
+        self.sources.files = {PATH: text}
         payload = {
             "ref": f"refs/heads/{branch}",
             "before": "0" * 40,
@@ -141,6 +138,31 @@ class Floor:
         await self.intake.intake_once(delivery.id)
         newest = await self.database.read(runs.listing, limit=1)
         return RunId(str(newest[0]["id"]))
+
+    async def start(self, text: str, called: Sequence[Mapping[str, Any]]) -> RunId:
+        """Start a run whose called workflows were fetched: ``called`` are their files as they are stored."""
+        self.pushes += 1
+        delivery = Delivery(
+            id=DeliveryId(f"d{self.pushes}"), event="push", body=b"{}", received_at=self.clock.now()
+        )
+        await self.database.write(deliveries.insert, delivery)
+        new = runs.NewRun(
+            delivery=delivery.id,
+            repository="o/r",
+            path=PATH,
+            title="t",
+            event="push",
+            ref="refs/heads/main",
+            sha="a" * 40,
+            source=text,
+            called=called,
+        )
+        created = await self.database.write(runs.create, new, at=self.clock.now())
+        assert created is not None
+        contexts = {"github": {"event": {}}, "vars": {}, "inputs": {}}
+        await self.database.write(runs.set_contexts, created[0], contexts, payload={})
+        await self.advancer.advance(created[0])
+        return created[0]
 
     async def run(self, run: RunId) -> dict[str, Any]:
         found = await self.database.read(runs.describe, run)

@@ -6,7 +6,7 @@ from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.store.runs import StoredRun
 from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.linking import CalledFile, FileReference, link
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
 
 _Called = tuple[str | None, str | None, str, str | None, str]
 """``repository``, ``ref``, ``path``, ``sha`` and ``text`` of a called workflow's file."""
@@ -31,7 +31,7 @@ def _linked(path: str, text: str, called: tuple[_Called, ...]) -> Workflow:
     workflow = parse(path, text).workflow
     if workflow is None:
         raise _outdated(path)
-    if not called:
+    if not any(isinstance(job, CallJob) for job in workflow.jobs.values()):
         return workflow
     files = {
         FileReference(path=path, repository=repository, ref=ref): CalledFile(text=text, sha=sha)

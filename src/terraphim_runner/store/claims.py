@@ -21,7 +21,7 @@ from terraphim_runner.model.ids import JobId, LegKey, RunId
 from terraphim_runner.model.states import Status
 from terraphim_runner.planning.concurrency import Claim, arrange
 from terraphim_runner.planning.graph import PlannedGroup
-from terraphim_runner.store.tables import claims, jobs, plain, runs
+from terraphim_runner.store.tables import claims, jobs, runs
 from terraphim_runner.workflow.tree import Queue
 
 _LOCKS: Final = 1
@@ -125,7 +125,7 @@ def describe_waiting(connection: Connection, run_ids: Iterable[RunId]) -> dict[t
         )
         .where(claims.c.run_id.in_([int(run_id) for run_id in run_ids]), ~claims.c.holds)
     )
-    return {(row.run_id, row.job_id): plain(row) for row in connection.execute(statement)}
+    return {(row["run_id"], row["job_id"]): dict(row) for row in connection.execute(statement).mappings()}
 
 
 def _release(connection: Connection, which: ColumnElement[bool]) -> frozenset[RunId]:
