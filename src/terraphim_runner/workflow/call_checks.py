@@ -14,6 +14,7 @@ from terraphim_runner.workflow.signature import InputType, Signature
 from terraphim_runner.workflow.tree import CallJob, Workflow
 
 _MAX_LISTED: Final = 12
+_MAX_PERMISSIONS: Final = 4
 _MAX_GUESSED: Final = 64
 """How many names are compared with an unknown one: the search takes time for each."""
 _LEVELS: Final = ("none", "read", "write")
@@ -151,8 +152,10 @@ def check_permissions(findings: Findings, job: CallJob, workflow: Workflow, aske
     excess = {name: ask for name, ask in asked.items() if _rank(ask.level) > _rank(stated.get(name, "none"))}
     if not excess:
         return
-    wants = ", ".join(f"'{name}: {ask.level}'" for name, ask in list(excess.items())[:_MAX_LISTED])
-    has = ", ".join(f"'{name}: {stated.get(name, 'none')}'" for name in list(excess)[:_MAX_LISTED])
+    shown_names = list(excess)[:_MAX_PERMISSIONS]
+    more = f" and {len(excess) - len(shown_names)} more" if len(excess) > len(shown_names) else ""
+    wants = ", ".join(f"'{name}: {excess[name].level}'" for name in shown_names) + more
+    has = ", ".join(f"'{name}: {stated.get(name, 'none')}'" for name in shown_names)
     first = next(iter(excess.values()))
     where = f"job '{job.key}'" if job.permissions is not None else "the calling workflow"
     findings.error(

@@ -231,7 +231,8 @@ class _Pass:
             workflow = node.workflow
             if workflow is None:
                 continue
-            calls = {job.key: target for target, job in self._followed(node) if target in workflows}
+            followed = {job.key: target for target, job in self._followed(node) if target in workflows}
+            calls = {key: followed[key] for key in workflow.jobs if key in followed}
             workflows[reference] = replace(workflow, calls={key: workflows[target] for key, target in calls.items()})
             jobs[reference] = len(workflow.jobs) + sum(jobs[target] for target in calls.values())
             demands[reference] = demand(workflow, node.title, {key: demands[target] for key, target in calls.items()})
@@ -346,15 +347,15 @@ class _Pass:
 def _circle(path: tuple[FileReference, ...], target: FileReference) -> str:
     circle = path[path.index(target) :]
     if len(circle) == 1:
-        return f"the workflow {shown(target.title)} calls itself"
-    words = " → ".join(shown(reference.title) for reference in (*circle[:10], target))
+        return f"the workflow {shown(circle[0].title)} calls itself"
+    words = " → ".join(shown(reference.title) for reference in (*circle[:10], circle[0]))
     return f"the workflows call each other in a circle: {words}"
 
 
 def _note_uncallable(findings: Findings, job: CallJob, called: _Node) -> None:
     what = f"found {shown(job.uses)}, which cannot be called"
     if called.file.error is not None:
-        near = guess(called.reference.path, called.file.known)
+        near = guess(_name(called.reference.path), map(_name, called.file.known))
         findings.error(job.uses_span, "call-file", f"{what}: {called.file.error}{near}")
     elif called.workflow is None:
         count = len(called.diagnostics)
@@ -372,3 +373,7 @@ def _note_uncallable(findings: Findings, job: CallJob, called: _Node) -> None:
             f"{what}: it is triggered by {events}, expected '{EVENT}' among the events of its 'on'",
             related=(Related(message="its 'on' stands here", span=trigger.span, path=called.title),),
         )
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

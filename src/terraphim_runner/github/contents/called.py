@@ -24,7 +24,7 @@ class RemoteFiles:
 
     def __init__(self, mirror: Mirror, *, own: Repository | None = None) -> None:
         self._mirror = mirror
-        self._own = own
+        self._repositories = {own.full_name.lower(): own} if own is not None else {}
         self._commits: dict[tuple[str, str], str] = {}
 
     async def read(self, reference: FileReference) -> CalledFile:
@@ -41,9 +41,11 @@ class RemoteFiles:
             return CalledFile(error=str(error))
 
     def _repository(self, full_name: str) -> Repository:
-        if self._own is not None and self._own.full_name.lower() == full_name.lower():
-            return self._own
-        return self._mirror.named(full_name)
+        # Names compare without case, folders of mirrors do not: the first spelling counts.
+        key = full_name.lower()
+        if key not in self._repositories:
+            self._repositories[key] = self._mirror.named(full_name)
+        return self._repositories[key]
 
     async def _commit(self, repository: Repository, ref: str) -> str:
         key = repository.full_name.lower(), ref
@@ -82,9 +84,10 @@ def _read(folder: int, name: str) -> CalledFile:
     except OSError as error:
         link = "it is not a regular file: symbolic links are not followed"
         return CalledFile(error=link if _is_link(folder, name) else f"it cannot be read: {error.strerror}")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return CalledFile(error="it is not a regular file")
     with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return CalledFile(error="it is not a regular file")
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         return CalledFile(error=f"it has more than {MAX_FILE_BYTES} bytes")
