@@ -3,19 +3,21 @@
 ``needs.<job>.outputs.<name>`` is wrong when the job does not declare that output, or is not among the direct needs.
 ``steps.<id>.outputs.<name>`` is wrong when the step's script mentions neither the name nor ``GITHUB_OUTPUT``, or when
 all that it appends to that file is plain ``echo "other=…"``. A script that hands over to another program is believed:
-the program may write the file.
+the program may write the file. It is wrong, too, when the step uses a composite action of the repository itself that
+does not declare that output; other actions may set what they do not declare.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from terraphim_runner.expressions.paths import ANY, Path, paths_in
 from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
-from terraphim_runner.model.source import Related
+from terraphim_runner.model.source import Related, Span
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Subject
-from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step
+from terraphim_runner.workflow.metadata.tree import Action, CompositeRuns
+from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step, UsesStep
 
 ID: Final = "unset-output"
 SUMMARY: Final = "an output that is read and that nobody sets"
@@ -42,14 +44,19 @@ _Problem = tuple[str, tuple[Related, ...]]
 class _Scripts:
     """What the scripts of a job's steps set, each read once."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self, steps: Iterable[Step], composites: Mapping[Span, Action]) -> None:
         self.steps = {step.id.lower(): step for step in steps if step.id is not None}
+        self._composites = composites
         self._known: dict[str, frozenset[str] | None] = {}
 
     def may_set(self, key: str, name: str) -> bool:
         if key not in self._known:
             step = self.steps[key]
-            self._known[key] = _names(step) if isinstance(step, RunStep) else None
+            composite = self._composites.get(step.span)
+            if composite is not None:
+                self._known[key] = frozenset(name.lower() for name in composite.outputs)
+            else:
+                self._known[key] = _names(step) if isinstance(step, RunStep) else None
         names = self._known[key]
         return names is None or name in names
 
@@ -68,12 +75,17 @@ def _names(step: RunStep) -> frozenset[str] | None:
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at each expression of each job."""
+    composites = {
+        item.step.span: item.linked.action
+        for item in subject.own_actions
+        if item.linked.action is not None and isinstance(item.linked.action.runs, CompositeRuns)
+    }
     for item in subject.jobs.values():
-        yield from _job(subject, item)
+        yield from _job(subject, item, composites)
 
 
-def _job(subject: Subject, item: JobSpots) -> Iterator[Finding]:
-    scripts = _Scripts(step for step, _ in item.steps)
+def _job(subject: Subject, item: JobSpots, composites: Mapping[Span, Action]) -> Iterator[Finding]:
+    scripts = _Scripts((step for step, _ in item.steps), composites)
     needs = {need.job.lower(): subject.workflow.jobs[need.job] for need in item.job.needs}
     for spot in (*item.own, *(spot for _, spots in item.steps for spot in spots)):
         for path, node in paths_in(spot.expression.root):
@@ -105,7 +117,8 @@ def _problem(
         step = scripts.steps[path[1]]
         if not scripts.may_set(path[1], name):
             related = (Related(message="the step", span=step.span),)
-            return f"found {to_source(node)!r}, but the script of step {step.id!r} never sets it", related
+            setter = "action" if isinstance(step, UsesStep) else "script"
+            return f"found {to_source(node)!r}, but the {setter} of step {step.id!r} never sets it", related
     return None
 
 
