@@ -2,12 +2,11 @@
 
 ``needs.<job>.outputs.<name>`` is wrong when the job does not declare that output, or is not among the direct needs.
 ``steps.<id>.outputs.<name>`` is wrong when the step's script mentions neither the name nor ``GITHUB_OUTPUT``, or when
-all that it appends to that file is plain ``echo "other=…"``. A script that hands over to another program is believed:
-the program may write the file. It is wrong, too, when the step uses a composite action of the repository itself that
-does not declare that output; other actions may set what they do not declare.
+all that it appends to that file is plain ``echo "other=…"``. A script that calls anything but the usual tools, or that
+is in another shell, is believed: what it calls may write the file. It is wrong, too, when the step uses a composite
+action of the repository itself that does not declare that output; other actions may set what they do not declare.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -15,28 +14,13 @@ from terraphim_runner.expressions.paths import ANY, Path, paths_in
 from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
 from terraphim_runner.model.source import Related, Span
+from terraphim_runner.workflow.lint.scripts import written_names
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Subject
 from terraphim_runner.workflow.metadata.tree import Action, CompositeRuns
 from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step, UsesStep
 
 ID: Final = "unset-output"
 SUMMARY: Final = "an output that is read and that nobody sets"
-
-_FILE: Final = "GITHUB_OUTPUT"
-_COMMAND: Final = "set-output"
-_WORD: Final = re.compile(r"[\w-]+")
-_ECHO: Final = re.compile(
-    r"""\s*echo\s+(?:-[neE]+\s+)?["']?(?P<name>[A-Za-z_][A-Za-z0-9_-]*)=[^\n]*>>\s*["']?\$\{?GITHUB_OUTPUT\}?["']?\s*$"""
-)
-_PROGRAM: Final = re.compile(
-    r"(?:^|[\s;|&(\"'])(?:\.{1,2}/|[\w.-]+/|source\s|\.\s)"
-    r"|\.(?:sh|bash|py|js|mjs|cjs|ts|rb|pl|ps1|php|go)\b"
-    r"|\b(?:make|just|task|npm|npx|yarn|pnpm|bun|deno|node|python3?|uv|poetry|nox|tox|go|cargo|bundle|rake"
-    r"|gradle|mvn|dotnet|nix|docker|bash|sh)\s",
-    re.MULTILINE,
-)
-"""What a script of its own may call that writes the file, or another one beside it."""
-
 
 _Problem = tuple[str, tuple[Related, ...]]
 
@@ -56,21 +40,9 @@ class _Scripts:
             if composite is not None:
                 self._known[key] = frozenset(name.lower() for name in composite.outputs)
             else:
-                self._known[key] = _names(step) if isinstance(step, RunStep) else None
+                self._known[key] = written_names(step) if isinstance(step, RunStep) else None
         names = self._known[key]
         return names is None or name in names
-
-
-def _names(step: RunStep) -> frozenset[str] | None:
-    """Return every name that the script may set, in lower case; None when that cannot be told."""
-    script = step.run.source
-    if _PROGRAM.search(script) or not any(isinstance(part, str) and part.strip() for part in step.run.parts):
-        return None
-    if _FILE not in script and _COMMAND not in script:
-        return frozenset(_WORD.findall(script.lower()))
-    lines = [line for line in script.splitlines() if _FILE in line or _COMMAND in line]
-    names = [found["name"].lower() for found in map(_ECHO.match, lines) if found]
-    return frozenset(names) if len(names) == len(lines) else None
 
 
 def check(subject: Subject) -> Iterator[Finding]:
