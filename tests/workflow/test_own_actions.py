@@ -185,8 +185,8 @@ def test_validate_action_that_cannot_be_loaded_is_told_with_its_first_mistake():
     workflow("uses: ./a", "uses: ./titleless", "uses: ./binary")
     assert warnings() == [
         (
-            "the action './a' cannot be used: a/action.yml:1:1: 'runs' of a composite action has no 'steps', expected one "
-            "[broken-action]"
+            "the action './a' cannot be used: a/action.yml:1:1: "
+            "'runs' of a composite action has no 'steps', expected one [broken-action]"
         ),
         (
             "the action './binary' cannot be used: 'action.yml': the file cannot be read: byte 1 is not UTF-8 "
