@@ -97,6 +97,13 @@ def test_validate_step_gives_an_input_that_its_action_does_not_define():
     ]
 
 
+def test_validate_of_an_action_with_thousands_of_inputs_names_the_first():
+    action("a", NODE + "inputs:\n" + "".join(f"  i{n}: {{}}\n" for n in range(5_000)))
+    workflow("{uses: ./a, with: {i5001: 1}}")
+    (found,) = warnings()
+    assert "'i19' and 4980 more; did you mean 'i" in found
+
+
 def test_validate_container_action_always_takes_args_and_an_entrypoint():
     action("a", "name: a\ndescription: b\nruns: {using: docker, image: Dockerfile}\n")
     workflow("{uses: ./a, with: {args: 1, entryPoint: 2, other: 3}}")

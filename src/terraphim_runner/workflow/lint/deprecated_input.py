@@ -17,11 +17,10 @@ SUMMARY: Final = "an input that the action calls deprecated"
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at each step that uses an action of the repository."""
     for item in subject.own_actions:
-        if item.linked.action is None or isinstance(item.step.with_, Template):
+        if item.interface is None or isinstance(item.step.with_, Template):
             continue
-        messages = {name.lower(): known.deprecation_message for name, known in item.linked.action.inputs.items()}
         for name, value in item.step.with_.items():
-            advice = messages.get(name.lower())
+            advice = item.interface.deprecated.get(name.lower())
             if advice is not None:
                 message = f"the input {shown(name)} of {shown(item.step.uses)} is deprecated: {shown(advice)}"
                 yield Finding(span=value.span, message=message)

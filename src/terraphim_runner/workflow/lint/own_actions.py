@@ -5,12 +5,13 @@ another repository, or a folder that a checkout or a script made. Nothing is sai
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from terraphim_runner.expressions import Template
 from terraphim_runner.workflow.actions import is_checkout
+from terraphim_runner.workflow.metadata.interface import Interface, interface_of
 from terraphim_runner.workflow.metadata.linking import LinkedAction, own_path
 from terraphim_runner.workflow.references import LocalAction
 from terraphim_runner.workflow.tree import EnvTemplate, Job, RunStep, Step, UsesStep, all_steps
@@ -24,20 +25,28 @@ class OwnAction:
 
     step: UsesStep
     linked: LinkedAction
+    interface: Interface | None
+    """None when nothing is known of it."""
 
 
-def own_actions(job: Job, actions: Mapping[str, LinkedAction]) -> Iterator[OwnAction]:
-    """Yield the steps of a job that use one of the actions, in order."""
-    if not actions:
-        return
+def own_actions(jobs: Iterable[Job], actions: Mapping[str, LinkedAction]) -> Iterator[OwnAction]:
+    """Yield the steps of the jobs that use one of the actions, in order."""
+    interfaces = {
+        path: None if linked.action is None else interface_of(linked.action) for path, linked in actions.items()
+    }
+    for job in jobs if actions else ():
+        for step, path in _known_steps(job, actions):
+            yield OwnAction(step=step, linked=actions[path], interface=interfaces[path])
+
+
+def _known_steps(job: Job, actions: Mapping[str, LinkedAction]) -> Iterator[tuple[UsesStep, str]]:
     workspace = _Workspace()
     for step in all_steps(job.steps):
         path = own_path(step.action) if isinstance(step, UsesStep) else None
         if isinstance(step, UsesStep) and path is not None and path in actions:
-            linked = actions[path]
-            is_made_here = isinstance(step.action, LocalAction) and workspace.may_replace(path, linked)
+            is_made_here = isinstance(step.action, LocalAction) and workspace.may_replace(path, actions[path])
             if not is_made_here:
-                yield OwnAction(step=step, linked=linked)
+                yield step, path
         workspace.after(step)
 
 

@@ -13,22 +13,23 @@ from typing import Final
 from terraphim_runner.expressions.paths import ANY, Path, paths_in
 from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
-from terraphim_runner.model.source import Related, Span
+from terraphim_runner.model.source import Related
 from terraphim_runner.workflow.lint.scripts import written_names
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Subject
-from terraphim_runner.workflow.metadata.tree import Action, CompositeRuns
 from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step, UsesStep
 
 ID: Final = "unset-output"
 SUMMARY: Final = "an output that is read and that nobody sets"
 
 _Problem = tuple[str, tuple[Related, ...]]
+_Composites = Mapping[int, frozenset[str]]
+"""What a composite action declares, by the identity of the step: an alias gives two steps one place in the file."""
 
 
 class _Scripts:
     """What the scripts of a job's steps set, each read once."""
 
-    def __init__(self, steps: Iterable[Step], composites: Mapping[Span, Action]) -> None:
+    def __init__(self, steps: Iterable[Step], composites: _Composites) -> None:
         self.steps = {step.id.lower(): step for step in steps if step.id is not None}
         self._composites = composites
         self._known: dict[str, frozenset[str] | None] = {}
@@ -36,11 +37,7 @@ class _Scripts:
     def may_set(self, key: str, name: str) -> bool:
         if key not in self._known:
             step = self.steps[key]
-            composite = self._composites.get(step.span)
-            if composite is not None:
-                self._known[key] = frozenset(name.lower() for name in composite.outputs)
-            else:
-                self._known[key] = written_names(step) if isinstance(step, RunStep) else None
+            self._known[key] = written_names(step) if isinstance(step, RunStep) else self._composites.get(id(step))
         names = self._known[key]
         return names is None or name in names
 
@@ -48,15 +45,15 @@ class _Scripts:
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at each expression of each job."""
     composites = {
-        item.step.span: item.linked.action
+        id(item.step): item.interface.outputs
         for item in subject.own_actions
-        if item.linked.action is not None and isinstance(item.linked.action.runs, CompositeRuns)
+        if item.interface is not None and item.interface.outputs is not None
     }
     for item in subject.jobs.values():
         yield from _job(subject, item, composites)
 
 
-def _job(subject: Subject, item: JobSpots, composites: Mapping[Span, Action]) -> Iterator[Finding]:
+def _job(subject: Subject, item: JobSpots, composites: _Composites) -> Iterator[Finding]:
     scripts = _Scripts((step for step, _ in item.steps), composites)
     needs = {need.job.lower(): subject.workflow.jobs[need.job] for need in item.job.needs}
     for spot in (*item.own, *(spot for _, spots in item.steps for spot in spots)):
