@@ -6,7 +6,7 @@ from itertools import pairwise
 from terraphim_runner.expressions.casing import fold
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related
-from terraphim_runner.workflow.fields import guess, texts
+from terraphim_runner.workflow.fields import MAX_DEFINED, guess_for, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Node, Scalar
 from terraphim_runner.workflow.tree import Need
@@ -35,7 +35,9 @@ def check_needs(
             target = spelling.get(fold(need.job))
             if target is None:
                 message = f"job '{key}' needs {shown(need.job)}, which is no job of this workflow"
-                findings.error(need.span, "needs-unknown", message + guess(need.job, needs))
+                findings.error(
+                    need.span, "needs-unknown", message + guess_for(findings, need.job, needs, most=MAX_DEFINED)
+                )
             else:
                 found.append(Need(job=target, span=need.span))
         known[key] = tuple(found)
