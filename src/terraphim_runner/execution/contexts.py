@@ -19,6 +19,7 @@ from terraphim_runner.expressions import (
 )
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning import default_variables
+from terraphim_runner.workflow.references import RemoteAction
 from terraphim_runner.workflow.tree import EnvTemplate
 
 Function = Callable[[list[Value]], Value]
@@ -38,6 +39,8 @@ class JobContexts:
             "workspace": layout.workspace,
             "event_path": layout.event_file,
             "action_status": "success",
+            "action_repository": "",
+            "action_ref": "",
         }
         # Only here, where everything is masked: the run-wide context is stored and shown.
         token = next((secret for name, secret in request.secrets.items() if name.upper() == "GITHUB_TOKEN"), None)
@@ -62,6 +65,7 @@ class JobContexts:
             "secrets": from_json({name: secret.reveal() for name, secret in request.secrets.items()}),
             "runner": from_json(self._runner),
         }
+        self._job = _identity(request)
 
     @property
     def event(self) -> Any:
@@ -74,19 +78,23 @@ class JobContexts:
         state: JobState,
         env: Mapping[str, str],
         action: str = "",
+        source: RemoteAction | None = None,
         files: Mapping[str, str] | None = None,
         hash_files: Function | None = None,
     ) -> Scope:
         """Return what an expression sees now.
 
-        ``action`` is ``github.action``; ``files`` are the step's environment files, ``github.env`` and its like.
+        ``action`` is ``github.action``, ``source`` the action of another repository that the step runs; ``files`` are
+        the step's environment files, ``github.env`` and its like.
         """
         github = {**self._github, **(files or {}), "action": action, "action_status": state.status.value}
+        if source is not None:
+            github |= {"action_repository": source.full_name, "action_ref": source.ref}
         contexts: dict[str, Value] = {
             **self._fixed,
             "github": from_json(github),
             "env": from_json(dict(env)),
-            "job": from_json({"status": state.status.value}),
+            "job": from_json({"status": state.status.value, **self._job}),
             "steps": from_json(_steps(state)),
         }
         return Scope(contexts=contexts, functions=_functions(state, hash_files))
@@ -119,6 +127,19 @@ def evaluate_environment(template: EnvTemplate, scope: Scope) -> dict[str, str]:
     if not isinstance(value, Object):
         raise EvaluationError(f"found {to_string(value)!r} from {template.source!r}, expected an object")
     return {name: to_string(item) for name, item in value.items()}
+
+
+def _identity(request: JobRequest) -> dict[str, str]:
+    """Return where the file of this job's workflow is from; another file than the run's is of the same repository."""
+    github: Mapping[str, Any] = request.contexts.get("github", {})
+    path = request.workflow.path
+    repository, version = str(github.get("repository", "")), str(github.get("workflow_ref", "")).rpartition("@")[2]
+    return {
+        "workflow_ref": f"{repository}/{path}@{version}",
+        "workflow_sha": str(github.get("workflow_sha", "")),
+        "workflow_repository": repository,
+        "workflow_file_path": path,
+    }
 
 
 def _steps(state: JobState) -> dict[str, Any]:

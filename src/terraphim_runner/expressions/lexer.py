@@ -9,7 +9,7 @@ from terraphim_runner.expressions.coercion import WHITESPACE, parse_number
 from terraphim_runner.expressions.errors import ExpressionError
 
 MAX_LENGTH: Final = 21_000
-"""How many characters an expression may have: GitHub's limit."""
+"""How many characters an expression may have: GitHub's limit, in UTF-16 code units."""
 
 NAME: Final = "name"
 STRING: Final = "string"
@@ -56,10 +56,15 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 
 
+def length_of(text: str) -> int:
+    """Return how many characters GitHub counts: one beyond U+FFFF is two."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def tokenize(text: str) -> list[Token]:
     """Return the tokens, the last of kind ``END``. Raises ``ExpressionError``."""
-    if len(text) > MAX_LENGTH:
-        message = f"found an expression of {len(text)} characters, expected at most {MAX_LENGTH}: split it up"
+    if 2 * len(text) > MAX_LENGTH and (length := length_of(text)) > MAX_LENGTH:
+        message = f"found an expression of {length} characters, expected at most {MAX_LENGTH}: split it up"
         raise ExpressionError(message, offset=0, length=len(text))
     tokens: list[Token] = []
     match_at = _TOKEN.match

@@ -6,13 +6,15 @@ Parsed once, evaluated many times, each time in one pass: what an expression ins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from terraphim_runner.expressions.availability import Availability
 from terraphim_runner.expressions.budget import ITEM_BYTES, Budget
 from terraphim_runner.expressions.coercion import WHITESPACE, to_string
 from terraphim_runner.expressions.errors import ExpressionError
 from terraphim_runner.expressions.evaluation import Scope, evaluate
+from terraphim_runner.expressions.functions.signature import MANY
+from terraphim_runner.expressions.lexer import MAX_LENGTH, length_of
 from terraphim_runner.expressions.parser import parse
 from terraphim_runner.expressions.tree import Expression
 from terraphim_runner.expressions.values import Array, Object, Value, integer
@@ -63,9 +65,23 @@ TemplateTree = Template | tuple["TemplateTree", ...] | Mapping[str, "TemplateTre
 def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
     """Return the literal texts and the expressions of a text, in order, without empty texts.
 
-    Raises ``ExpressionError`` with the offset in the text: a bad expression, an empty one, one without ``}}``.
+    Raises ``ExpressionError`` with the offset in the text: a bad expression, an empty one, one without ``}}``, or a
+    whole that is too long.
     """
-    parts: list[str | Expression] = []
+    parts = _split(text, allowed)
+    for part in parts:
+        if isinstance(part, ExpressionError):
+            raise part
+    return cast("tuple[str | Expression, ...]", parts)
+
+
+def mistakes(text: str, *, allowed: Availability) -> tuple[ExpressionError, ...]:
+    """Return every mistake in the text, in order; ``split`` and ``parse_template`` raise the first of them."""
+    return tuple(part for part in _split(text, allowed) if isinstance(part, ExpressionError))
+
+
+def _split(text: str, allowed: Availability) -> tuple[str | Expression | ExpressionError, ...]:
+    parts: list[str | Expression | ExpressionError] = []
     position = 0
     while (start := text.find(OPENING, position)) >= 0:
         if start > position:
@@ -74,12 +90,44 @@ def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
         body = _BODY.match(text, begin)
         if body is None:
             message = "found '${{' without its end, expected '}}' outside of quoted text"
-            raise ExpressionError(message, offset=start, length=len(OPENING))
-        parts.append(_expression(body[1], begin, allowed))
+            return (*parts, ExpressionError(message, offset=start, length=len(OPENING)))
+        try:
+            parts.append(_expression(body[1], begin, allowed))
+        except ExpressionError as error:
+            parts.append(error)
         position = body.end()
     if position < len(text) or not parts:
         parts.append(text[position:])
+    if len(parts) > 1 and (error := _excess(text, parts)):
+        return (*parts, error)
     return tuple(parts)
+
+
+def _excess(text: str, parts: list[str | Expression | ExpressionError]) -> ExpressionError | None:
+    """Return what is wrong with the size of a text with expressions in it.
+
+    GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer than an expression may be, or
+    that has too many arguments; quotes and braces of the text count twice, for they are doubled.
+    """
+    count = sum(not isinstance(part, str) for part in parts)
+    if count >= MANY:
+        message = f"found {count} expressions in one text, expected at most {MANY - 1}: split it up"
+        return ExpressionError(message, offset=0, length=len(text))
+    if 2 * len(text) + 4 * count + 16 <= MAX_LENGTH:
+        return None
+    length = len("format('')")
+    index = 0
+    for part in parts:
+        if isinstance(part, str):
+            length += length_of(part) + sum(part.count(char) for char in "'{}")
+        elif isinstance(part, Expression):
+            length += len(f"{{{index}}}, ") + length_of(part.source)
+            index += 1
+    if length <= MAX_LENGTH:
+        return None
+    found = f"a text with expressions that is {length} characters long as the one expression that GitHub makes of it"
+    message = f"found {found}, expected at most {MAX_LENGTH}: split it up, or pass the values in variables of env"
+    return ExpressionError(message, offset=0, length=len(text))
 
 
 def _expression(body: str, begin: int, allowed: Availability) -> Expression:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import guess, listed, text
+from terraphim_runner.workflow.fields import guess_for, listed, text
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Node
 from terraphim_runner.workflow.references import ActionReference, ReferenceProblemError, RemoteAction, action_reference
@@ -41,4 +41,4 @@ def check_inputs(findings: Findings, node: Node) -> None:
     for name, entry in node.entries.items():
         if name.lower() not in CHECKOUT_INPUTS and "${{" not in name:
             message = f"found the input {shown(name)} of '{CHECKOUT}', expected one of {listed(CHECKOUT_INPUTS)}"
-            findings.warning(entry.key, "unknown-input", message + guess(name, CHECKOUT_INPUTS))
+            findings.warning(entry.key, "unknown-input", message + guess_for(findings, name, CHECKOUT_INPUTS))

@@ -6,6 +6,7 @@ from terraphim_runner.expressions import (
     ExpressionError,
     Template,
     TemplateTree,
+    mistakes,
     parse_condition,
     parse_template,
 )
@@ -62,7 +63,7 @@ def condition(findings: Findings, node: Node, allowed: Availability) -> Conditio
             message = "found text beside '${{ }}' in a condition, which is then always true"
             findings.warning(node, "if-always-true", message, fix="put the whole condition inside of one '${{ }}'")
     except ExpressionError as error:
-        _note(findings, node, error)
+        _note(findings, node, text, error, allowed)
         return None
     return Condition(expression=expression, source=text, span=findings.source.of(node))
 
@@ -180,10 +181,15 @@ def _parse(findings: Findings, node: Scalar, text: str, allowed: Availability, *
     try:
         return parse_template(text, allowed=allowed, span=findings.source.of(node))
     except ExpressionError as error:
-        _note(findings, node, error, shift)
+        _note(findings, node, text, error, allowed, shift)
         return None
 
 
-def _note(findings: Findings, node: Scalar, error: ExpressionError, shift: int = 0) -> None:
-    place = findings.source.inside(node, error.offset + shift, error.length)
-    findings.error(place, "expression", error.message)
+def _note(
+    findings: Findings, node: Scalar, text: str, error: ExpressionError, allowed: Availability, shift: int = 0
+) -> None:
+    """Note the mistake and, where it is one of several in a text, the others, too."""
+    every = mistakes(text, allowed=allowed) if _OPENING in text else ()
+    for mistake in every or (error,):
+        place = findings.source.inside(node, mistake.offset + shift, mistake.length)
+        findings.error(place, "expression", mistake.message)

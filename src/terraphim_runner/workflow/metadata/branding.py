@@ -65,5 +65,5 @@ def _choice(findings: Findings, node: Node, key: str) -> str | None:
         return value
     known = f"one of {listed(sorted(COLORS))}" if key == "color" else "an icon of the Feather set that GitHub knows"
     message = f"found {shown(value)} as '{key}' of 'branding', expected {known}"
-    findings.warning(node, "unknown-value", message + guess(value, _CHOICES[key]))
+    findings.warning(node, "unknown-value", message)
     return None
