@@ -46,19 +46,19 @@ def message(text: str) -> dict[str, Any]:
         (
             "{push: {branches: [main], tags: ['v*']}}",
             push("refs/tags/v1"),
-            "push to tag 'v1' passes 'branches', 'tags'",
+            "push to tag 'v1' passes 'tags'",
         ),
-        ("{push: {branches: [main], tags: ['v*']}}", push(), "push to branch 'main' passes 'branches', 'tags'"),
+        ("{push: {branches: [main], tags: ['v*']}}", push(), "push to branch 'main' passes 'branches'"),
         (
             "{push: {paths: ['src/**']}}",
             push(changed_files=("README", "src/x")),
             "push to branch 'main' passes 'paths'",
         ),
-        ("{push: {paths: ['src/**']}}", push("refs/tags/v1", changed_files=("a",)), "push to tag 'v1' passes 'paths'"),
+        ("{push: {paths: ['src/**']}}", push("refs/tags/v1", changed_files=("a",)), "push to tag 'v1'"),
         (
             "{push: {paths: ['src/**']}}",
             push(),
-            "push to branch 'main' passes 'paths' (the changed files are not known)",
+            "push to branch 'main' ('paths' is not judged: the changed files are not known)",
         ),
         (
             "{push: {paths-ignore: ['docs/**']}}",
@@ -97,6 +97,17 @@ def message(text: str) -> dict[str, Any]:
             "merge_group 'checks_requested' passes 'branches'",
         ),
         (
+            "{workflow_run: {workflows: [build], branches: [main]}}",
+            event("workflow_run", action="completed"),
+            "workflow_run 'completed' ('workflows' is not judged: the event names no workflow; "
+            "'branches' is not judged: the event names no branch)",
+        ),
+        (
+            "{image_version: {names: ['My*'], versions: ['1.*']}}",
+            event("image_version", action="ready", payload={"image_version": {"name": "MyNew"}}),
+            "image_version 'ready' passes 'names' ('versions' is not judged: the event names no version)",
+        ),
+        (
             "pull_request_target",
             event("pull_request_target", action="opened", payload=message("[skip ci]")),
             "pull_request_target 'opened'",
@@ -121,7 +132,7 @@ def message(text: str) -> dict[str, Any]:
         (
             "{push: {paths: ['src/**']}}",
             push(changed_files=("a",), payload={"commits": [{}] * 1001}),
-            "push to branch 'main' passes 'paths' (a push of more than 1000 commits is not judged on its files)",
+            "push to branch 'main' ('paths' is not judged: the push has more than 1000 commits)",
         ),
         (
             "{push: {paths: ['last']}}",

@@ -153,7 +153,7 @@ def _unjudged(event: Event) -> str | None:
     if event.changed_files is None:
         return "the changed files are not known"
     if event.name == "push" and length(event.payload, "commits") > MAX_DIFF_COMMITS:
-        return f"a push of more than {MAX_DIFF_COMMITS} commits is not judged on its files"
+        return f"the push has more than {MAX_DIFF_COMMITS} commits"
     return None
 
 
@@ -215,13 +215,47 @@ def _welcome(trigger: Trigger, event: Event) -> str:
         words.append(f"{done} {kind} {_branch(ref)!r}")
     elif event.name in _PULL_REQUEST_EVENTS and event.base_ref:
         words.append(f"into {_branch(event.base_ref)!r}")
-    filters = [key for key in trigger.filters if key != "types"]
-    if filters:
-        words.append(f"passes {_listed(filters)}")
-        unjudged = _unjudged(event) if _has(trigger, *PATH_FILTERS) else None
-        if unjudged:
-            words.append(f"({unjudged})")
+    unjudged = _unjudged_filters(trigger, event)
+    passed = [key for key in trigger.filters if key in _judged_keys(event) and key not in unjudged]
+    if passed:
+        words.append(f"passes {_listed(passed)}")
+    if unjudged:
+        told = "; ".join(f"{key!r} is not judged: {reason}" for key, reason in unjudged.items())
+        words.append(f"({told})")
     return " ".join(words)
+
+
+def _judged_keys(event: Event) -> tuple[str, ...]:
+    if event.name == "push":
+        is_tag = pushed_ref(event).startswith("refs/tags/")
+        return TAG_FILTERS if is_tag else (*BRANCH_FILTERS, *PATH_FILTERS)
+    return tuple(key for key in EVENTS.get(event.name, EventRule()).filters)
+
+
+def _unjudged_filters(trigger: Trigger, event: Event) -> dict[str, str]:
+    """Return the filters that let the event in for want of what they compare, each with what is missing."""
+    reasons: dict[str, str | None] = {}
+    if event.name == "push":
+        reasons |= dict.fromkeys(PATH_FILTERS, _unjudged(event))
+    elif event.name in _PULL_REQUEST_EVENTS:
+        reasons |= dict.fromkeys(PATH_FILTERS, _unjudged(event))
+        reasons |= dict.fromkeys(BRANCH_FILTERS, _absent(event.base_ref, "base branch"))
+    elif event.name == "workflow_run":
+        reasons["workflows"] = _absent(text(event.payload, "workflow_run", "name"), "workflow")
+        branch = _absent(text(event.payload, "workflow_run", "head_branch"), "branch")
+        reasons |= dict.fromkeys(BRANCH_FILTERS, branch)
+    elif event.name == "merge_group":
+        base = event.base_ref or text(event.payload, "merge_group", "base_ref")
+        reasons |= dict.fromkeys(BRANCH_FILTERS, _absent(base, "base branch"))
+    elif event.name == "image_version":
+        reasons["names"] = _absent(text(event.payload, "image_version", "name"), "image")
+        reasons["versions"] = _absent(text(event.payload, "image_version", "version"), "version")
+    judged = _judged_keys(event)
+    return {key: why for key, why in reasons.items() if why and key in trigger.filters and key in judged}
+
+
+def _absent(value: str | None, what: str) -> str | None:
+    return f"the event names no {what}" if value is None else None
 
 
 def _has(trigger: Trigger, *keys: str) -> bool:
