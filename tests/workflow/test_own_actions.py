@@ -104,6 +104,12 @@ def test_validate_of_an_action_with_thousands_of_inputs_names_the_first():
     assert found.endswith("'i19' and 4980 more [unknown-input]")
 
 
+def test_validate_action_at_the_repository_s_root_is_found():
+    action(".", NODE + "inputs: {a: {}}\n")
+    workflow("{uses: ./, with: {b: 1}}")
+    assert warnings() == ["found the input 'b' of './', expected one of 'a' [unknown-input]"]
+
+
 def test_validate_container_action_always_takes_args_and_an_entrypoint():
     action("a", "name: a\ndescription: b\nruns: {using: docker, image: Dockerfile}\n")
     workflow("{uses: ./a, with: {args: 1, entryPoint: 2, other: 3}}")
