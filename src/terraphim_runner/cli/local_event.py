@@ -7,7 +7,7 @@ An event file is a stranger's: every member that is used is checked, and a wrong
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,8 +16,6 @@ from terraphim_runner.cli.checkout import NO_COMMIT, LocalCheckout, read_checkou
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event, Repository
 from terraphim_runner.workflow.events import EVENTS
-from terraphim_runner.workflow.tree import Workflow
-from terraphim_runner.workflow.triggers import TriggerMatch, match
 
 MAX_EVENT_FILE_BYTES: Final = 25 * 1024 * 1024
 """GitHub's own limit for a webhook's body."""
@@ -25,7 +23,6 @@ MAX_EVENT_FILE_BYTES: Final = 25 * 1024 * 1024
 _PULL_REQUESTS: Final = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
-_SOME_COMMIT: Final = "f" * 40
 _SHA: Final = re.compile(r"[0-9a-f]{40}")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\s\x00-\x1f\x7f~^:?*\[\\]+")
@@ -48,17 +45,13 @@ def local_event(name: str, repo: Path, event_file: Path | None, inputs: Mapping[
     return _event(name, checkout, payload, f"event file {event_file}" if event_file else "the event")
 
 
-def local_match(workflow: Workflow, event: Event) -> TriggerMatch:
-    """Tell whether a local event triggers the workflow.
-
-    A checkout without any commit has the commit ``000…0``, which in a real push means that the branch was deleted;
-    it is judged as an ordinary push.
-    """
-    return match(workflow, replace(event, sha=_SOME_COMMIT) if event.sha == NO_COMMIT else event)
-
-
 def _check_name(name: str) -> None:
-    if name in EVENTS:
+    rule = EVENTS.get(name)
+    if name == "workflow_call":
+        raise UsageError("'workflow_call' is no event of its own; name the event that starts the calling workflow")
+    if rule is not None and rule.instead is not None:
+        raise UsageError(f"GitHub never sends {name!r}; use {rule.instead!r}")
+    if rule is not None:
         return
     near = difflib.get_close_matches(name.lower().replace("-", "_"), EVENTS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known events: {', '.join(EVENTS)}"
@@ -140,9 +133,12 @@ class _Members:
         value = self.text(path)
         if value is None:
             return None
-        full = value if value.startswith("refs/") else f"refs/heads/{value}"
+        return self.checked_ref(path, value if value.startswith("refs/") else f"refs/heads/{value}")
+
+    def checked_ref(self, path: str, full: str) -> str:
+        """Return a full ref that was made of the member, once it is known to be one."""
         if not _REF.fullmatch(full) or ".." in full:
-            raise self.wrong(path, value, "a ref such as 'refs/heads/main'")
+            raise self.wrong(path, full, "a ref such as 'refs/heads/main'")
         return full
 
 
@@ -161,18 +157,30 @@ def _event(name: str, checkout: LocalCheckout, payload: dict[str, Any], where: s
         return _pull_request(event, members, checkout)
     if name == "push":
         return _push(event, members, checkout)
-    return replace(event, ref=members.ref("ref") or event.ref)
+    place = _PLACES.get(name)
+    return _on_default_branch(event, checkout) if place is None else place(event, members, checkout)
 
 
 def _push(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
     sha, before = members.sha("after") or event.sha, members.sha("before")
-    return replace(
-        event,
-        ref=members.ref("ref") or event.ref,
-        sha=sha,
-        before=before,
-        changed_files=checkout.changed_files(before, sha) if before else None,
-    )
+    ref = members.ref("ref") or event.ref
+    if members.get("deleted", "true or false", bool) or (sha == NO_COMMIT and event.sha != NO_COMMIT):
+        payload = {**event.payload, "ref": ref, "deleted": True}
+        return _on_default_branch(replace(event, payload=payload), checkout)
+    return replace(event, ref=ref, sha=sha, before=before, changed_files=_pushed_files(event, checkout, before, sha))
+
+
+def _pushed_files(event: Event, checkout: LocalCheckout, before: str | None, sha: str) -> tuple[str, ...] | None:
+    if before is None:
+        return None
+    commits: object = event.payload.get("commits")
+    if before != NO_COMMIT or not isinstance(commits, list) or sha == NO_COMMIT:
+        return checkout.changed_files(before, sha)
+    if not commits:
+        return ()
+    # A new branch is compared with the commit before the first that came with it; without one everything is new.
+    first = _Members({"first": cast("list[object]", commits)[0]}, "commits").sha("first.id")
+    return checkout.changed_files((checkout.parent(first) if first else None) or NO_COMMIT, sha)
 
 
 def _pull_request(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
@@ -186,9 +194,77 @@ def _pull_request(event: Event, members: _Members, checkout: LocalCheckout) -> E
         changed_files=checkout.changed_since_fork(base, head_sha),
     )
     if event.name == "pull_request_target":
-        return replace(event, ref=f"refs/heads/{base}", sha=members.sha("pull_request.base.sha") or event.sha)
-    merged = members.sha("pull_request.merge_commit_sha")
-    return replace(event, ref=f"refs/pull/{number}/merge", sha=merged or head_sha)
+        return _on_default_branch(event, checkout)
+    merged = members.get("pull_request.merged", "true or false", bool) is True
+    return replace(
+        event,
+        ref=f"refs/heads/{base}" if merged else f"refs/pull/{number}/merge",
+        sha=members.sha("pull_request.merge_commit_sha") or head_sha,
+        head_message=checkout.message(head_sha) if event.name == "pull_request" else None,
+    )
+
+
+def _on_default_branch(event: Event, checkout: LocalCheckout) -> Event:
+    branch = event.repository.default_branch
+    return replace(event, ref=f"refs/heads/{branch}", sha=checkout.tip(branch) or event.sha)
+
+
+def _dispatch(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    return _at(event, members.ref("ref") or event.ref, checkout)
+
+
+def _create(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    name = members.text("ref")
+    kind = "tags" if members.text("ref_type") == "tag" else "heads"
+    ref = members.checked_ref("ref", f"refs/{kind}/{name}") if name else event.ref
+    return _at(event, ref, checkout)
+
+
+def _release(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    tag = members.text("release.tag_name")
+    ref = members.checked_ref("release.tag_name", f"refs/tags/{tag}") if tag else event.ref
+    return _at(event, ref, checkout)
+
+
+def _deployment(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    sha = members.sha("deployment.sha")
+    if sha is not None and members.text("deployment.ref") == sha:
+        return replace(event, ref="", sha=sha)
+    found = _at(event, members.ref("deployment.ref") or event.ref, checkout)
+    return replace(found, sha=sha or found.sha)
+
+
+def _package(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    version = "registry_package.package_version"
+    ref = members.ref(f"{version}.target_commitish")
+    found = _on_default_branch(event, checkout) if ref is None else _at(event, ref, checkout)
+    return replace(found, sha=members.sha(f"{version}.target_oid") or found.sha)
+
+
+def _merge_group(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+    found = _at(event, members.ref("merge_group.head_ref") or event.ref, checkout)
+    return replace(found, sha=members.sha("merge_group.head_sha") or found.sha)
+
+
+def _at(event: Event, ref: str, checkout: LocalCheckout) -> Event:
+    """Put the event on a ref, at its commit where that is here."""
+    if ref == event.ref:
+        return event
+    is_tag = ref.startswith("refs/tags/")
+    found = checkout.tagged(ref.removeprefix("refs/tags/")) if is_tag else checkout.tip(ref.removeprefix("refs/heads/"))
+    return replace(event, ref=ref, sha=found or event.sha)
+
+
+_PLACES: Final[Mapping[str, Callable[[Event, _Members, LocalCheckout], Event]]] = {
+    "workflow_dispatch": _dispatch,
+    "create": _create,
+    "release": _release,
+    "deployment": _deployment,
+    "deployment_status": _deployment,
+    "registry_package": _package,
+    "merge_group": _merge_group,
+}
+"""The events that have a ref of their own; all others are for the default branch."""
 
 
 def _repository(members: _Members, checkout: LocalCheckout) -> Repository:
