@@ -167,6 +167,7 @@ def test_validate_folder_without_an_action_is_told():
         "{uses: actions/checkout@v4, with: {path: tools}}",
         "{uses: actions/checkout@v4, with: {repository: a/b}}",
         "{uses: actions/checkout@v4, with: '${{ fromJSON(env.a) }}'}",
+        "{uses: actions/checkout@v4, with: {path: '${{ env.HERE }}'}}",
         "{uses: actions/download-artifact@v4, with: {path: ./tools/lint}}",
     ],
 )
@@ -178,6 +179,14 @@ def test_validate_folder_that_an_earlier_step_may_have_made_is_believed(before: 
 def test_validate_step_before_the_one_that_makes_the_folder_is_told():
     workflow("uses: ./tools", "run: git clone https://example.com/x tools")
     assert warnings() == ["found no action at './tools': the repository has no such folder [missing-action]"]
+
+
+def test_validate_folder_is_not_missed_where_the_checkout_may_be_a_caller_s():
+    action("a")
+    workflow("uses: ./nowhere", "{uses: ./a, with: {x: 1}}", "uses: $/nowhere")
+    path = Path(".github/workflows/w.yml")
+    path.write_text(path.read_text().replace("on: push", "on: [push, workflow_call]"))
+    assert [line.rpartition("[")[2] for line in warnings()] == ["unknown-input]", "missing-action]"]
 
 
 def test_validate_after_a_checkout_of_another_repository_says_nothing_of_its_actions():
