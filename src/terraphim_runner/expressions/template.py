@@ -21,6 +21,7 @@ from terraphim_runner.expressions.values import Array, Object, Value, integer
 from terraphim_runner.model.source import Span
 
 OPENING: Final = "${{"
+_MAX_MISTAKES: Final = 100
 _BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*)\}\}")
 """An expression and its end; a ``}}`` inside of quoted text is not the end.
 
@@ -68,7 +69,7 @@ def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
     Raises ``ExpressionError`` with the offset in the text: a bad expression, an empty one, one without ``}}``, or a
     whole that is too long.
     """
-    parts = _split(text, allowed)
+    parts = _split(text, allowed, most=1)
     for part in parts:
         if isinstance(part, ExpressionError):
             raise part
@@ -76,11 +77,11 @@ def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
 
 
 def mistakes(text: str, *, allowed: Availability) -> tuple[ExpressionError, ...]:
-    """Return every mistake in the text, in order; ``split`` and ``parse_template`` raise the first of them."""
-    return tuple(part for part in _split(text, allowed) if isinstance(part, ExpressionError))
+    """Return the first ``_MAX_MISTAKES`` in the text, in order; ``split`` and ``parse_template`` raise the first."""
+    return tuple(part for part in _split(text, allowed, most=_MAX_MISTAKES) if isinstance(part, ExpressionError))
 
 
-def _split(text: str, allowed: Availability) -> tuple[str | Expression | ExpressionError, ...]:
+def _split(text: str, allowed: Availability, *, most: int) -> tuple[str | Expression | ExpressionError, ...]:
     parts: list[str | Expression | ExpressionError] = []
     position = 0
     while (start := text.find(OPENING, position)) >= 0:
@@ -95,6 +96,9 @@ def _split(text: str, allowed: Availability) -> tuple[str | Expression | Express
             parts.append(_expression(body[1], begin, allowed))
         except ExpressionError as error:
             parts.append(error)
+            most -= 1
+            if most == 0:
+                return tuple(parts)
         position = body.end()
     if position < len(text) or not parts:
         parts.append(text[position:])

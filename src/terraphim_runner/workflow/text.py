@@ -18,6 +18,8 @@ class SourceText:
     def __init__(self, text: str) -> None:
         self.text = text
         self._lines: list[int] | None = None
+        self._unfolded: tuple[Scalar, list[int]] | None = None
+        """Of the scalar that was asked for last: one may hold thousands of mistakes."""
 
     def pos(self, offset: int) -> Pos:
         """Return the line and column of an offset."""
@@ -52,7 +54,9 @@ class SourceText:
         Exact in every style, escapes, folding and indentation considered. The scalar's own span should its content
         not be found in the file again.
         """
-        places = offsets_of(self.text, scalar)
+        if self._unfolded is None or self._unfolded[0] is not scalar:
+            self._unfolded = scalar, offsets_of(self.text, scalar)
+        places = self._unfolded[1]
         if not places:
             return self.of(scalar)
         first = places[min(offset, len(places) - 1)]
