@@ -6,7 +6,7 @@ from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.cron import cron_doubt, cron_problem
 from terraphim_runner.workflow.events import EVENTS, PATH_FILTERS, PATTERN_FILTERS, EventRule
-from terraphim_runner.workflow.fields import Shape, expected, guess, listed, text, texts
+from terraphim_runner.workflow.fields import Shape, expected, guess, guess_for, listed, text, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.inputs import call_inputs, call_outputs, call_secrets, dispatch_inputs
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
@@ -151,7 +151,7 @@ def _check_cron(findings: Findings, node: Node, value: str) -> None:
 def _check_timezone(findings: Findings, node: Node, value: str) -> None:
     if value.lower() not in timezones():
         message = f"found the time zone {shown(value)}, expected an IANA name such as 'Europe/London'"
-        findings.error(node, "timezone", message + guess(value, timezones().values()))
+        findings.error(node, "timezone", message + guess_for(findings, value, timezones().values()))
 
 
 _SETTINGS: Final = {
