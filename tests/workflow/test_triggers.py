@@ -82,7 +82,11 @@ def message(text: str) -> dict[str, Any]:
             event("repository_dispatch", action="deploy"),
             "repository_dispatch 'deploy'",
         ),
-        ("{schedule: [{cron: '0 5 * * *'}]}", event("schedule", payload={"schedule": "0 5 * * *"}), "schedule"),
+        (
+            "{schedule: [{cron: '0 5 * * *'}]}",
+            event("schedule", payload={"schedule": "0 5 * * *"}),
+            "schedule '0 5 * * *'",
+        ),
         ("{schedule: [{cron: '0 5 * * *'}]}", event("schedule"), "schedule"),
         (
             "{workflow_run: {workflows: [build], branches: [main]}}",
@@ -205,12 +209,12 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         (
             "{push: {paths: [src]}}",
             push(changed_files=("READ\nME",)),
-            "none of the one changed file 'READ\\nME' matches 'paths': 'src'",
+            "the one changed file 'READ\\nME' matches none of 'paths': 'src'",
         ),
         (
             "{push: {paths-ignore: ['docs/**', '*.md']}}",
             push(changed_files=("docs/a", "README.md")),
-            "'paths-ignore' ('docs/**', '*.md') leaves none of the 2 changed files ('docs/a', 'README.md')",
+            "'paths-ignore' ('docs/**', '*.md') covers all of the 2 changed files ('docs/a', 'README.md')",
         ),
         *(
             (

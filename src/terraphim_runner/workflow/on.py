@@ -89,9 +89,10 @@ def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: En
             _check_pattern(findings, key, name, place)
         elif key == "types":
             _check_type(findings, event, rule, name, place)
-    # Only 'ignore' filters may do without '!': with nothing to let in, nothing triggers.
+    # With nothing to let in, nothing triggers; with nothing to ignore, everything does.
     if key in PATTERN_FILTERS and found and all(name.startswith("!") for name, _ in found):
-        message = f"every pattern of '{key}' excludes, so that nothing triggers '{event}'"
+        meaning = "everything triggers" if key.endswith("-ignore") else "nothing triggers"
+        message = f"every pattern of '{key}' excludes, so that {meaning} '{event}'"
         findings.warning(entry.key, "filter-excludes-all", message, fix="add a pattern without '!' before them")
     return Filter(patterns=tuple(name for name, _ in found), span=findings.source.of(entry.value))
 

@@ -139,10 +139,12 @@ def _paths(trigger: Trigger, event: Event) -> str | None:
     judged = files[:MAX_DIFF_FILES]
     wanted = trigger.filters.get("paths")
     if wanted and not any(select(wanted.patterns, file) for file in judged):
-        return f"none of {_counted(files)} matches 'paths': {_listed(wanted.patterns)}"
+        missed = f"{_changed(files)} matches none of" if len(files) == 1 else f"none of {_changed(files)} matches"
+        return f"{missed} 'paths': {_listed(wanted.patterns)}"
     unwanted = trigger.filters.get("paths-ignore")
     if unwanted and all(select(unwanted.patterns, file) for file in judged):
-        return f"'paths-ignore' ({_listed(unwanted.patterns)}) leaves none of {_counted(files)}"
+        all_of = "" if len(files) == 1 else "all of "
+        return f"'paths-ignore' ({_listed(unwanted.patterns)}) covers {all_of}{_changed(files)}"
     return None
 
 
@@ -215,6 +217,8 @@ def _welcome(trigger: Trigger, event: Event) -> str:
         words.append(f"{done} {kind} {_branch(ref)!r}")
     elif event.name in _PULL_REQUEST_EVENTS and event.base_ref:
         words.append(f"into {_branch(event.base_ref)!r}")
+    elif event.name == "schedule" and isinstance(event.payload.get("schedule"), str):
+        words.append(f"{event.payload['schedule']!r}")
     unjudged = _unjudged_filters(trigger, event)
     passed = [key for key in trigger.filters if key in _judged_keys(event) and key not in unjudged]
     if passed:
@@ -266,7 +270,7 @@ def _branch(ref: str | None) -> str | None:
     return None if ref is None else ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
-def _counted(files: tuple[str, ...]) -> str:
+def _changed(files: tuple[str, ...]) -> str:
     if len(files) == 1:
         return f"the one changed file {files[0]!r}"
     if len(files) > MAX_DIFF_FILES:
