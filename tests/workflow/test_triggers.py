@@ -103,8 +103,10 @@ def message(text: str) -> dict[str, Any]:
         (
             "{workflow_run: {workflows: [build], branches: [main]}}",
             event("workflow_run", action="completed"),
-            "workflow_run 'completed' ('workflows' is not judged: the event names no workflow; "
-            "'branches' is not judged: the event names no branch)",
+            (
+                "workflow_run 'completed' ('workflows' is not judged: the event names no workflow; "
+                "'branches' is not judged: the event names no branch)"
+            ),
         ),
         (
             "{image_version: {names: ['My*'], versions: ['1.*']}}",
