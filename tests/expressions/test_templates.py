@@ -93,6 +93,20 @@ def test_tree_is_evaluated_leaf_by_leaf() -> None:
     assert to_json(value) == {"os": ["linux", "mac"], "include": [{"a": 1}], "version": 3.11}
 
 
+def test_tree_item_that_yields_an_array_stands_for_its_items() -> None:
+    more = template("${{ fromJSON(env.more) }}")
+    tree = (template("x"), more, (more,), template("${{ env.empty }}"), template("a ${{ env.more }}"))
+    scope = Scope(contexts={"env": from_json({"more": '["a", ["b"], null]', "empty": []})})
+    items = ["a", ["b"], None]
+    assert to_json(evaluate_tree(tree, scope)) == ["x", *items, items, 'a ["a", ["b"], null]']
+
+
+def test_tree_of_one_array_inserted_often_ends_at_the_budget() -> None:
+    scope = Scope(contexts={"env": from_json({"x": ["x"] * 10_000})})
+    with pytest.raises(EvaluationError, match="bytes"):
+        evaluate_tree(tuple(template("${{ env.x }}") for _ in range(2_000)), scope)
+
+
 def test_tree_shares_one_budget() -> None:
     scope = Scope(contexts={"env": from_json({"x": "x" * 1_000_000})})
     tree = tuple(template("a ${{ env.x }}") for _ in range(20))

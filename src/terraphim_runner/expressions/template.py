@@ -177,7 +177,8 @@ def render(template: Template, scope: Scope) -> str:
 def evaluate_tree(tree: TemplateTree, scope: Scope) -> Value:
     """Return the tree's value, under one budget for all of it; a sequence becomes an array, a mapping an object.
 
-    Recursive: whoever builds the tree bounds its depth.
+    An item of a sequence that is an expression for an array stands for the array's items, as GitHub inserts them; what
+    lies deeper in it stays as it is. Recursive: whoever builds the tree bounds its depth.
     """
     return _evaluate_tree(tree, scope, Budget())
 
@@ -188,4 +189,12 @@ def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
     budget.make(ITEM_BYTES * len(tree))
     if isinstance(tree, Mapping):
         return Object({key: _evaluate_tree(item, scope, budget) for key, item in tree.items()})
-    return Array([_evaluate_tree(item, scope, budget) for item in tree])
+    items: list[Value] = []
+    for item in tree:
+        value = _evaluate_tree(item, scope, budget)
+        if isinstance(item, Template) and isinstance(value, Array):
+            budget.make(ITEM_BYTES * len(value))
+            items.extend(value)
+        else:
+            items.append(value)
+    return Array(items)
