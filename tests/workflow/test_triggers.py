@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from terraphim_runner.model.event import Event, Repository
 from terraphim_runner.workflow import match, parse
@@ -332,3 +334,36 @@ def test_match_head_message_of_the_caller_comes_before_the_payload() -> None:
 def test_match_head_message_of_the_event_keeps_a_pull_request_out() -> None:
     found = match(workflow("pull_request"), pull(head_message="wip\n\n\nskip-checks: true"))
     assert (found.matched, found.reason) == (False, "the head commit's message ends with 'skip-checks: true'")
+
+
+EVERYTHING = workflow(
+    "{push: {branches: [a], paths: [b]}, pull_request: {branches: [a], paths-ignore: [b]}, release: , check_run: , "
+    "check_suite: , deployment_status: , image_version: {names: [x], versions: [y]}, schedule: [{cron: '0 5 * * *'}], "
+    "merge_group: {branches: [a]}, workflow_run: {workflows: ['[x', '*'], branches: [a]}, repository_dispatch: }"
+)
+KEYS = st.sampled_from(
+    [
+        *("ref", "deleted", "commits", "head_commit", "message", "pull_request", "mergeable", "state", "release"),
+        *("draft", "check_run", "check_suite", "app", "slug", "deployment_status", "image_version", "name", "version"),
+        *("schedule", "merge_group", "base_ref", "workflow_run", "head_branch"),
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["a", "created", "inactive"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from([item.event for item in EVERYTHING.triggers]),
+    st.none() | st.sampled_from(["created", "completed", "opened", "ready"]),
+    st.dictionaries(KEYS, VALUES, max_size=5),
+    st.none() | st.lists(st.text(max_size=4), max_size=3),
+)
+def test_match_any_payload_gives_a_verdict_with_a_reason(
+    name: str, action: str | None, payload: dict[str, Any], files: list[str] | None
+) -> None:
+    changed = None if files is None else tuple(files)
+    found = match(EVERYTHING, event(name, action=action, payload=payload, changed_files=changed))
+    assert found.reason
