@@ -38,11 +38,13 @@ class SourceText:
 
     def span(self, start: int, end: int) -> Span:
         """Return the span from one offset to another; it is at least one character wide on its line."""
-        first = self.pos(start)
-        last = self.pos(end)
-        if last.line == first.line and last.column <= first.column:
-            last = Pos(line=first.line, column=first.column + 1)
-        return Span(start=first, end=last)
+        lines = self._starts()
+        line = bisect_right(lines, start)
+        before = lines[line - 1] - 1
+        first = Pos(line=line, column=start - before)
+        if line < len(lines) and end >= lines[line]:
+            return Span(start=first, end=self.pos(end))
+        return Span(start=first, end=Pos(line=line, column=max(end, start + 1) - before))
 
     def of(self, node: Node) -> Span:
         """Return the span of a node, without the blank lines and comments that libyaml counts to its end."""
