@@ -91,7 +91,9 @@ def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: En
             _check_type(findings, event, rule, name, place)
     # With nothing to let in, nothing triggers; with nothing to ignore, everything does.
     if key in PATTERN_FILTERS and found and all(name.startswith("!") for name, _ in found):
-        meaning = "everything triggers" if key.endswith("-ignore") else "nothing triggers"
+        # A push of a tag is not kept out by the filter of branches, nor the other way round.
+        none = {"branches": "no branch", "tags": "no tag"}.get(key, "nothing")
+        meaning = "everything triggers" if key.endswith("-ignore") else f"{none} triggers"
         message = f"every pattern of '{key}' excludes, so that {meaning} '{event}'"
         findings.warning(entry.key, "filter-excludes-all", message, fix="add a pattern without '!' before them")
     return Filter(patterns=tuple(name for name, _ in found), span=findings.source.of(entry.value))
