@@ -3,12 +3,15 @@
 from typing import Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from terraphim_runner.expressions import ANYTHING, mistakes
 from terraphim_runner.model.source import Diagnostic, Severity
 from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.encoding import decode
 from terraphim_runner.workflow.findings import MAX_SHOWN
+from terraphim_runner.workflow.lint import lint
 
 KIB: Final = 1024
 NEAR_MIB: Final = 1000 * KIB
@@ -141,6 +144,24 @@ def test_decode_bytes_that_are_no_text_is_a_diagnostic(content: bytes, reason: s
     found = decode("w.yml", content)
     assert isinstance(found, Diagnostic)
     assert found.message == f"the file cannot be read: {reason}"
+
+
+def test_lint_of_a_name_that_is_a_megabyte_long_cuts_it() -> None:
+    text = STEPS + "      - uses: " + "a" * 39 + "/" + "b/" * 400_000 + "c@v1\n"
+    workflow = parse("w.yml", text, check_support=False).workflow
+    assert workflow is not None
+    found = lint(workflow)
+    assert {item.rule for item in found} == {"missing-timeout", "unpinned-action"}
+    assert all(len(item.message) <= 1000 and len(item.fix or "") <= 1000 for item in found)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_decode_and_parse_of_any_bytes_never_raise(content: bytes) -> None:
+    text = decode("w.yml", content)
+    if isinstance(text, str):
+        result = parse("w.yml", text)
+        assert (result.workflow is None) == any(item.severity is Severity.ERROR for item in result.diagnostics)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
