@@ -146,3 +146,14 @@ def test_explanation_of_a_status_function_with_names_stays_open(workflow: Callab
     named = "  named: {runs-on: x, needs: [open, closed], if: success('open'), steps: [{run: 'true'}]}\n"
     found = {job.key: job for job in explain_jobs(workflow(TEXT + named), "push", {"github": {"ref": "x"}})}
     assert found["named"].outlook == "unknown"
+
+
+def test_explain_value_that_is_no_boolean_is_said_to_count_as_one(invoke: Callable, checkout: Path):
+    text = "on: push\njobs:\n  a: {runs-on: x, if: github.event.repository, steps: [run: 'true']}\n"
+    (checkout / ".github/workflows/ci.yml").write_text(
+        text + "  b: {runs-on: x, if: github.event.nothing, steps: [run: 'true']}\n"
+    )
+    lines = invoke("push").stdout.splitlines()
+    whole = [line for line in lines if line.lstrip().startswith("success() &&")]
+    assert whole[0].endswith(", which counts as true")
+    assert whole[1] == "    success() && github.event.nothing  →  null, which counts as false"

@@ -1,5 +1,6 @@
 """Which events trigger a workflow, and why."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -334,6 +335,21 @@ def test_match_head_message_of_the_caller_comes_before_the_payload() -> None:
 def test_match_head_message_of_the_event_keeps_a_pull_request_out() -> None:
     found = match(workflow("pull_request"), pull(head_message="wip\n\n\nskip-checks: true"))
     assert (found.matched, found.reason) == (False, "the head commit's message ends with 'skip-checks: true'")
+
+
+def test_match_paths_that_would_keep_the_server_busy_are_not_judged() -> None:
+    patterns = ", ".join(f"'**a{number}b'" for number in range(1000))
+    long = tuple("a" * 4000 + str(number) for number in range(300))
+    began = time.perf_counter()
+    found = match(workflow(f"{{push: {{paths: [{patterns}]}}}}"), push(changed_files=long))
+    assert time.perf_counter() - began < 2
+    assert (found.matched, "too many patterns and paths" in found.reason) == (True, True)
+
+
+def test_filter_of_too_many_patterns_is_refused() -> None:
+    items = ", ".join(f"a{number}" for number in range(2001))
+    result = parse("test.yml", f"on: {{push: {{branches: [{items}]}}}}{JOBS}")
+    assert [item.rule for item in result.diagnostics if item.severity == "error"] == ["too-many-patterns"]
 
 
 EVERYTHING = workflow(

@@ -174,7 +174,11 @@ def _job_lines(job: JobExplanation) -> Iterator[str]:
     if job.depends_on and job.outlook is Outlook.UNKNOWN:
         yield f"    depends on {', '.join(job.depends_on)}"
     if job.condition is not None:
-        yield from _part_lines(job.condition, depth=2)
+        whole, *parts = _part_lines(job.condition, depth=2)
+        # Any value may decide: an object or a text that is not empty is true, null and 0 are false.
+        plain = job.condition.value in {"true", "false", None} or job.condition.truth is None
+        yield whole if plain else f"{whole}, which counts as {str(job.condition.truth).lower()}"
+        yield from parts
 
 
 def _part_lines(part: Part, *, depth: int) -> Iterator[str]:

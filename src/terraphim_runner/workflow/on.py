@@ -16,6 +16,8 @@ from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
 _CRON: Final = Shape(what="a schedule", keys=("cron", "timezone"), required=("cron",))
+MAX_FILTER_ITEMS: Final = 2000
+"""No bound of GitHub's: many more would only be written to keep a server busy."""
 _MAX_TYPE_LENGTH: Final = 100
 """Of the ``event_type`` of a ``repository_dispatch``."""
 
@@ -89,6 +91,9 @@ def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: En
             _check_pattern(findings, key, name, place)
         elif key == "types":
             _check_type(findings, event, rule, name, place)
+    if len(found) > MAX_FILTER_ITEMS:
+        message = f"found {len(found)} items of '{key}', expected at most {MAX_FILTER_ITEMS}"
+        findings.error(entry.key, "too-many-patterns", message)
     # With nothing to let in, nothing triggers; with nothing to ignore, everything does.
     if key in PATTERN_FILTERS and found and all(name.startswith("!") for name, _ in found):
         # A push of a tag is not kept out by the filter of branches, nor the other way round.
