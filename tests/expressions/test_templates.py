@@ -149,3 +149,28 @@ def test_data_that_is_not_json_is_refused() -> None:
     for plain in (b"x", {1, 2}, object()):
         with pytest.raises(TypeError, match="expected JSON data"):
             from_json(plain)
+
+
+@pytest.mark.parametrize(
+    ("beside", "within"),
+    [
+        # format('…{0}', 1) is 16 characters and what the text has: quotes and braces twice, what is beyond U+FFFF too.
+        ("x" * 20_984, "1"),
+        ("'" * 10_492, "1"),
+        ("{}" * 5_246, "1"),
+        ("😀" * 10_492, "1"),
+        ("x" * 20_961, "'😀😀😀😀😀😀😀😀' == ''"),
+    ],
+)
+def test_text_that_makes_an_expression_of_21000_characters_is_the_longest_legal_one(beside: str, within: str) -> None:
+    text = f"{beside}${{{{ {within} }}}}"
+    assert len(template(text).expressions) == 1
+    with pytest.raises(ExpressionError, match="21001 characters long as the one expression that GitHub makes of it"):
+        template("x" + text)
+    assert template("x" * 30_000).is_literal
+
+
+def test_text_with_254_expressions_is_legal_and_with_one_more_is_not() -> None:
+    assert render(template("${{1}}" * 254), Scope()) == "1" * 254
+    with pytest.raises(ExpressionError, match="more than 254 expressions in one text"):
+        template("${{1}}" * 255)

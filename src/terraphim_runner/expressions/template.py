@@ -83,10 +83,14 @@ def mistakes(text: str, *, allowed: Availability) -> tuple[ExpressionError, ...]
 
 def _split(text: str, allowed: Availability, *, most: int) -> tuple[str | Expression | ExpressionError, ...]:
     parts: list[str | Expression | ExpressionError] = []
-    position = 0
+    position = count = 0
     while (start := text.find(OPENING, position)) >= 0:
         if start > position:
             parts.append(text[position:start])
+        if count == MANY - 1:
+            message = f"found more than {count} expressions in one text, expected fewer: split it up"
+            return (*parts, ExpressionError(message, offset=start, length=len(OPENING)))
+        count += 1
         begin = start + len(OPENING)
         body = _BODY.match(text, begin)
         if body is None:
@@ -113,11 +117,7 @@ def _excess(text: str, parts: list[str | Expression | ExpressionError]) -> Expre
     GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer than an expression may be, or
     that has too many arguments; quotes and braces of the text count twice, for they are doubled.
     """
-    count = sum(not isinstance(part, str) for part in parts)
-    if count >= MANY:
-        message = f"found {count} expressions in one text, expected at most {MANY - 1}: split it up"
-        return ExpressionError(message, offset=0, length=len(text))
-    if 2 * len(text) + 4 * count + 16 <= MAX_LENGTH:
+    if 2 * len(text) + 4 * len(parts) + 16 <= MAX_LENGTH:
         return None
     length = len("format('')")
     index = 0
