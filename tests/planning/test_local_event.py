@@ -266,6 +266,15 @@ def test_event_file_of_a_new_branch_is_judged_on_its_own_commits(repository: Pat
     assert local_event("push", repository, file, {}).changed_files == ()
 
 
+def test_event_file_of_another_event_is_refused(repository: Path, tmp_path: Path):
+    file = tmp_path / "event.json"
+    file.write_text('{"action": "created", "issue": {}}')
+
+    with pytest.raises(UsageError, match=r"has 'issue' and no 'ref': it is of 'issues', 'issue_comment', expected one"):
+        local_event("push", repository, file, {})
+    assert local_event("fork", repository, file, {}).name == "fork"
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("workflow_call", "name the event that starts the calling"), ("pull_request_comment", "use 'issue_comment'")],
