@@ -180,7 +180,10 @@ def is_expression(node: Node) -> bool:
 
 
 def expression(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
-    """Return the one expression that a node is; None, noted with ``what`` is expected, for anything else."""
+    """Return the one expression that a node is; None, noted with ``what`` is expected, for anything else.
+
+    With text beside it the value is a text, which GitHub refuses only once it is evaluated: a warning says so.
+    """
     if not isinstance(node, Scalar) or not is_expression(node):
         expected(findings, node, what)
         return None
@@ -188,8 +191,8 @@ def expression(findings: Findings, node: Node, what: str, allowed: Availability)
     stripped = node.text.strip()
     parsed = _parse(findings, node, stripped, allowed, shift=node.text.index(stripped))
     if parsed is not None and not (len(parsed.parts) == 1 and isinstance(parsed.parts[0], Expression)):
-        findings.error(node, "type", f"found text beside an expression, expected {what}")
-        return None
+        message = f"found text beside an expression, which makes it a text when it runs, expected {what}"
+        findings.warning(node, "expression-text", message, fix="put the whole value inside of one '${{ }}'")
     return parsed
 
 
