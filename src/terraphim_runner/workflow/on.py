@@ -71,8 +71,10 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
     for key, part in entries.items():
         if key in rule.settings:
             settings[key] = _SETTINGS[name, key](findings, part.value)
-        else:
-            filters[key] = _filter(findings, name, rule, key, part)
+            continue
+        read = _filter(findings, name, rule, key, part)
+        if read.patterns:
+            filters[key] = read
     for key in ("branches", "tags", "paths"):
         if key in entries and f"{key}-ignore" in entries:
             related = Related(message=f"'{key}' stands here", span=findings.source.of(entries[key].key))
@@ -85,7 +87,8 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
 def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: Entry) -> Filter:
     found = texts(findings, entry.value, f"'{key}'")
     if not found and isinstance(entry.value, Sequence) and not entry.value.items:
-        findings.error(entry.value, "type", f"found '{key}' without items, expected at least one")
+        message = f"found '{key}' without items, which filters nothing"
+        findings.warning(entry.value, "filter-empty", message, fix="name at least one, or leave it out")
     for name, place in found:
         if key in PATTERN_FILTERS:
             _check_pattern(findings, key, name, place)
