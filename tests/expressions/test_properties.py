@@ -67,41 +67,35 @@ SCOPE = Scope(
 )
 
 LITERALS = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.sampled_from(["{0}{1}", "[[1],{}]", "a"])
-CONTEXT_NODES = st.sampled_from([Context(name, 0) for name in ("github", "env", "vars")])
+PROPERTIES = st.sampled_from([Literal(name, 0) for name in ("a", "true", "b-c", "x y")])
+PURE = [function for function in ALL if function.call]
 
 
-def trees() -> st.SearchStrategy[Node]:
-    """Return trees as the parser makes them: a chain holds no chain of its own kind."""
-    leaves = LITERALS.map(lambda value: Literal(value, 0)) | CONTEXT_NODES
-    return st.recursive(leaves, grown, max_leaves=25)
-
-
-def grown(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
-    calls = st.sampled_from([function for function in ALL if function.call]).flatmap(
-        lambda function: st.lists(
-            inner, min_size=function.minimum, max_size=min(function.maximum, function.minimum + 2)
-        ).map(lambda arguments: Call(function.name, tuple(odd(arguments) if function.odd else arguments), 0))
-    )
-    return st.one_of(
-        calls,
-        st.builds(Index, inner, inner, st.just(0)),
-        st.builds(
-            Index, inner, st.sampled_from([Literal(name, 0) for name in ("a", "true", "b-c", "x y")]), st.just(0)
-        ),
-        st.builds(Wildcard, inner, st.just(0)),
-        st.builds(Not, inner, st.just(0)),
-        st.builds(Comparison, st.sampled_from(Operator), inner, inner, st.just(0)),
-        *(
-            st.lists(inner.filter(lambda node, kind=kind: not isinstance(node, kind)), min_size=2, max_size=3).map(
-                lambda operands, kind=kind: kind(tuple(operands), 0)
-            )
-            for kind in (And, Or)
-        ),
-    )
-
-
-def odd(arguments: list[Node]) -> list[Node]:
-    return arguments if len(arguments) % 2 else arguments[1:] if len(arguments) > 3 else [*arguments, arguments[0]]
+@st.composite
+def trees(draw: st.DrawFn, levels: int = 4) -> Node:
+    """Return a tree as the parser makes it: a chain holds no chain of its own kind."""
+    kinds: list[object] = [Literal, Context]
+    if levels:
+        kinds += [Call, Call, Index, "property", Wildcard, Not, Comparison, And, Or]
+    kind = draw(st.sampled_from(kinds))
+    below = trees(levels=levels - 1)
+    if kind is Literal:
+        return Literal(draw(LITERALS), 0)
+    if kind is Context:
+        return Context(draw(st.sampled_from(["github", "env", "vars"])), 0)
+    if kind is Call:
+        function = draw(st.sampled_from(PURE))
+        count = draw(st.integers(function.minimum, min(function.maximum, function.minimum + 2)))
+        count += function.odd and count % 2 == 0
+        return Call(function.name, tuple(draw(below) for _ in range(count)), 0)
+    if kind is Comparison:
+        return Comparison(draw(st.sampled_from(Operator)), draw(below), draw(below), 0)
+    if kind in (And, Or):
+        operands = [draw(below.filter(lambda node: not isinstance(node, kind))) for _ in range(draw(st.integers(2, 3)))]
+        return And(tuple(operands), 0) if kind is And else Or(tuple(operands), 0)
+    if kind in (Index, "property"):
+        return Index(draw(below), draw(below if kind is Index else PROPERTIES), 0)
+    return Wildcard(draw(below), 0) if kind is Wildcard else Not(draw(below), 0)
 
 
 def bare(node: object) -> object:

@@ -170,6 +170,13 @@ def test_text_that_makes_an_expression_of_21000_characters_is_the_longest_legal_
     assert template("x" * 30_000).is_literal
 
 
+def test_expression_within_a_text_may_be_nested_one_level_less() -> None:
+    assert render(template(f"${{{{ {'!' * 49}1 }}}}"), Scope()) == "false"
+    assert render(template(f"x${{{{ {'!' * 48}1 }}}}"), Scope()) == "xtrue"
+    with pytest.raises(ExpressionError, match="nested more than 49 levels deep in a text"):
+        template(f"x${{{{ {'!' * 49}1 }}}}")
+
+
 def test_text_with_254_expressions_is_legal_and_with_one_more_is_not() -> None:
     assert render(template("${{1}}" * 254), Scope()) == "1" * 254
     with pytest.raises(ExpressionError, match="more than 254 expressions in one text"):

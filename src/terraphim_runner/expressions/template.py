@@ -15,8 +15,8 @@ from terraphim_runner.expressions.errors import ExpressionError
 from terraphim_runner.expressions.evaluation import Scope, evaluate
 from terraphim_runner.expressions.functions.signature import MANY
 from terraphim_runner.expressions.lexer import MAX_LENGTH, length_of
-from terraphim_runner.expressions.parser import parse
-from terraphim_runner.expressions.tree import Expression
+from terraphim_runner.expressions.parser import MAX_DEPTH, parse
+from terraphim_runner.expressions.tree import Expression, depth_of
 from terraphim_runner.expressions.values import Array, Object, Value, integer
 from terraphim_runner.model.source import Span
 
@@ -114,9 +114,14 @@ def _split(text: str, allowed: Availability, *, most: int) -> tuple[str | Expres
 def _excess(text: str, parts: list[str | Expression | ExpressionError]) -> ExpressionError | None:
     """Return what is wrong with the size of a text with expressions in it.
 
-    GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer than an expression may be, or
-    that has too many arguments; quotes and braces of the text count twice, for they are doubled.
+    GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer or deeper than an expression may
+    be; quotes and braces of the text count twice, for they are doubled.
     """
+    for part in parts:
+        # Each level takes a character at least.
+        if isinstance(part, Expression) and len(part.source) >= MAX_DEPTH and depth_of(part.root) >= MAX_DEPTH:
+            message = f"found an expression nested more than {MAX_DEPTH - 1} levels deep in a text: split it up"
+            return ExpressionError(message, offset=part.offset, length=len(part.source))
     if 2 * len(text) + 4 * len(parts) + 16 <= MAX_LENGTH:
         return None
     length = len("format('')")
