@@ -181,3 +181,19 @@ def test_text_with_254_expressions_is_legal_and_with_one_more_is_not() -> None:
     assert render(template("${{1}}" * 254), Scope()) == "1" * 254
     with pytest.raises(ExpressionError, match="more than 254 expressions in one text"):
         template("${{1}}" * 255)
+
+
+def test_keys_that_are_expressions_are_evaluated_and_inserted_objects_join_the_mapping() -> None:
+    tree = {
+        "a-${{ vars.K }}": template("1"),
+        "${{ insert }}": template("${{ vars.MORE }}"),
+        "${{  insert}}": template("${{ vars.NONE }}"),
+        "in": {"${{ vars.K }}": (template("x"),)},
+    }
+    scope = Scope(contexts={"vars": from_json({"K": "b", "MORE": {"c": 2}})})
+    assert to_json(evaluate_tree(tree, scope)) == {"a-b": "1", "c": 2, "in": {"b": ["x"]}}
+
+
+def test_inserted_value_that_is_no_object_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="found a value of kind string under"):
+        evaluate_tree({"${{ insert }}": template("text")}, Scope(contexts={}))

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from terraphim_runner.expressions.availability import Availability
+from terraphim_runner.expressions.availability import ANYTHING, Availability
 from terraphim_runner.expressions.budget import ITEM_BYTES, Budget
 from terraphim_runner.expressions.coercion import WHITESPACE, to_string
-from terraphim_runner.expressions.errors import ExpressionError
+from terraphim_runner.expressions.errors import EvaluationError, ExpressionError
 from terraphim_runner.expressions.evaluation import Scope, evaluate
 from terraphim_runner.expressions.functions.signature import MANY
 from terraphim_runner.expressions.lexer import MAX_LENGTH, length_of
 from terraphim_runner.expressions.parser import MAX_DEPTH, parse
 from terraphim_runner.expressions.tree import Expression, depth_of
-from terraphim_runner.expressions.values import Array, Object, Value, integer
+from terraphim_runner.expressions.values import Array, Object, Value, integer, kind
 from terraphim_runner.model.source import Span
 
 OPENING: Final = "${{"
@@ -183,9 +183,37 @@ def evaluate_tree(tree: TemplateTree, scope: Scope) -> Value:
     """Return the tree's value, under one budget for all of it; a sequence becomes an array, a mapping an object.
 
     An item of a sequence that is an expression for an array stands for the array's items, as GitHub inserts them; what
-    lies deeper in it stays as it is. Recursive: whoever builds the tree bounds its depth.
+    lies deeper in it stays as it is. A key may be an expression, too; under the key ``${{ insert }}`` stands an object
+    whose entries are inserted. Recursive: whoever builds the tree bounds its depth.
     """
     return _evaluate_tree(tree, scope, Budget())
+
+
+def is_insert(key: str) -> bool:
+    """Tell whether a key of a mapping is the directive ``${{ insert }}``."""
+    return _INSERT.fullmatch(key) is not None
+
+
+_INSERT: Final = re.compile(r"\$\{\{\s*insert\s*\}\}")
+_NOWHERE: Final = Span.at(1, 1)
+
+
+def _evaluate_mapping(tree: Mapping[str, TemplateTree], scope: Scope, budget: Budget) -> Object:
+    entries: dict[str, Value] = {}
+    for key, item in tree.items():
+        value = _evaluate_tree(item, scope, budget)
+        if OPENING not in key:
+            entries[key] = value
+        elif not is_insert(key):
+            # What it may use was checked when the file was parsed.
+            name = parse_template(key, allowed=ANYTHING, span=_NOWHERE)
+            entries[to_string(resolve(name, scope, budget=budget))] = value
+        elif isinstance(value, Object):
+            budget.make(ITEM_BYTES * len(value))
+            entries.update(value.items())
+        elif value is not None:
+            raise EvaluationError(f"found a value of kind {kind(value)} under '${{{{ insert }}}}', expected an object")
+    return Object(entries)
 
 
 def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
@@ -193,7 +221,7 @@ def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
         return resolve(tree, scope, budget=budget)
     budget.make(ITEM_BYTES * len(tree))
     if isinstance(tree, Mapping):
-        return Object({key: _evaluate_tree(item, scope, budget) for key, item in tree.items()})
+        return _evaluate_mapping(tree, scope, budget)
     items: list[Value] = []
     for item in tree:
         value = _evaluate_tree(item, scope, budget)

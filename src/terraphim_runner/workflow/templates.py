@@ -1,13 +1,12 @@
 """Values that may hold expressions: YAML nodes to templates, and mistakes inside of them to places in the file."""
 
-import re
-
 from terraphim_runner.expressions import (
     Availability,
     Expression,
     ExpressionError,
     Template,
     TemplateTree,
+    is_insert,
     mistakes,
     parse_condition,
     parse_template,
@@ -20,7 +19,6 @@ from terraphim_runner.workflow.scalars import as_text
 from terraphim_runner.workflow.tree import Condition, EnvTemplate
 
 _OPENING = "${{"
-_INSERT = re.compile(r"\$\{\{\s*insert\s*\}\}")
 
 
 def template(
@@ -164,7 +162,7 @@ def is_key(findings: Findings, name: str, entry: Entry, what: str, allowed: Avai
     """
     if _OPENING in name:
         if allowed is not None:
-            return _INSERT.fullmatch(name) is not None or _parse(findings, entry.key, name, allowed) is not None
+            return is_insert(name) or _parse(findings, entry.key, name, allowed) is not None
         place = findings.source.inside(entry.key, entry.key.text.index(_OPENING), len(_OPENING))
         findings.error(place, "expression-place", f"found an expression as a key in {what}, where none may stand")
         return False
