@@ -54,9 +54,15 @@ def _workflow_keys(workflow: Workflow) -> Found:
     return _keys(workflow.env, "'env'", Span.at(1, 1))
 
 
+def _queue(part: Workflow | Job) -> Found:
+    computed = part.concurrency.queue_expression if part.concurrency else None
+    return [(computed.span, "an expression as 'queue'")] if computed else ()
+
+
 _OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = (
     (_workflow_concurrency, "runs do not wait for each other, and none is cancelled by a newer one"),
     (_workflow_keys, "keys stay as written"),
+    (_queue, "it is known before anything is evaluated"),
 )
 
 
@@ -103,6 +109,10 @@ def _job_keys(job: Job) -> Found:
     return found
 
 
+def _run_defaults(job: Job) -> Found:
+    return [(job.defaults.whole.span, "an expression as 'defaults.run'")] if job.defaults.whole else ()
+
+
 _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
     (_call, "a job runs its own steps only"),
     (_group, "machines are chosen by labels only"),
@@ -113,6 +123,8 @@ _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
     (_snapshot, "no image is made of a job's machine"),
     (_cancel_timeout, "a cancelled job gets the default grace"),
     (_job_keys, "keys stay as written"),
+    (_run_defaults, "the shell and the directory are read as keys"),
+    (_queue, "it is known before anything is evaluated"),
 )
 
 
