@@ -533,4 +533,4 @@ async def test_defaults_that_are_one_expression_set_the_shell_and_the_directory(
 async def test_defaults_that_are_no_object_fail_the_step(run):
     ran = await run("- run: pwd\n", job="defaults:\n  run: ${{ fromJSON(vars.D) }}", variables={"D": '["bash"]'})
     assert ran.result.conclusion is FAILURE
-    assert "found a value of kind array as 'defaults.run', expected an object" in ran.everything
+    assert "found a value of kind array as 'defaults.run', expected an object" in ran.recorder.everything
