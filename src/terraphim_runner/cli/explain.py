@@ -179,6 +179,10 @@ def _job_lines(job: JobExplanation) -> Iterator[str]:
         plain = job.condition.value in {"true", "false", None} or job.condition.truth is None
         yield whole if plain else f"{whole}, which counts as {str(job.condition.truth).lower()}"
         yield from parts
+    for call in job.calls:
+        yield f"    {call.name} calls {call.path}"
+        for inner in call.jobs:
+            yield from (f"    {line}" for line in _job_lines(inner))
 
 
 def _part_lines(part: Part, *, depth: int) -> Iterator[str]:
