@@ -151,6 +151,8 @@ def run(tmp_path):
                     "ref_name": "main",
                     "event_name": "push",
                     "actor": "octocat",
+                    "workflow_ref": "octo/hello/ci.yml@refs/heads/main",
+                    "workflow_sha": SHA,
                     "event": {"head_commit": {"message": "änderung"}},
                 },
                 "vars": variables or {},

@@ -491,3 +491,46 @@ async def test_a_limit_or_leave_that_evaluates_to_nothing_is_told_in_the_languag
     errors = " ".join(line.text for line in ran.recorder.lines if line.kind is LogKind.ERROR)
     assert "continue-on-error is a value of kind null" in errors
     assert "None" not in errors
+
+
+async def test_job_context_tells_its_workflow_file(run):
+    ran = await run("""
+- run: |
+    echo "${{ job.workflow_ref }} ${{ job.workflow_sha }}"
+    echo "${{ job.workflow_repository }} ${{ job.workflow_file_path }} ${{ job.status }}"
+""")
+    assert ran.text.splitlines() == [
+        f"octo/hello/ci.yml@refs/heads/main {'1' * 40}",
+        "octo/hello ci.yml success",
+    ]
+
+
+async def test_action_of_another_repository_is_named_in_its_own_step_only(run):
+    ran = await run("""
+- name: At ${{ github.action_repository }} ${{ github.action_ref }}
+  uses: actions/checkout@v4
+- name: At ${{ github.action_repository }} ${{ github.action_ref }}
+  run: echo "[${{ github.action_repository }}${{ github.action_ref }}]"
+""")
+    assert [name.strip() for _, name in ran.recorder.started] == ["At actions/checkout v4", "At"]
+    assert ran.text.splitlines()[-1] == "[]"
+
+
+async def test_defaults_that_are_one_expression_set_the_shell_and_the_directory(run):
+    ran = await run(
+        """
+- run: pwd; false | true
+- run: echo "$0"
+  shell: sh -e {0}
+""",
+        job="defaults:\n  run: ${{ fromJSON(vars.D) }}",
+        variables={"D": '{"shell": "bash", "working-directory": "/usr"}'},
+    )
+    assert ran.result.conclusion is FAILURE
+    assert ran.text == "/usr"
+
+
+async def test_defaults_that_are_no_object_fail_the_step(run):
+    ran = await run("- run: pwd\n", job="defaults:\n  run: ${{ fromJSON(vars.D) }}", variables={"D": '["bash"]'})
+    assert ran.result.conclusion is FAILURE
+    assert "found a value of kind array as 'defaults.run', expected an object" in ran.recorder.everything

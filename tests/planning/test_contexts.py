@@ -159,7 +159,7 @@ def test_dispatch_inputs_are_typed_and_have_defaults(workflow: Callable):
     found = dispatch_inputs(workflow(DISPATCH), dispatch(must="x", DRY="true"))
 
     assert found.problems == ()
-    assert found.values == {"Level": "low", "dry": True, "count": 3, "text": "hello", "must": "x"}
+    assert found.values == {"Level": "low", "dry": True, "count": "3", "text": "hello", "must": "x"}
     assert found.texts == {"Level": "low", "dry": "true", "count": "3", "text": "hello", "must": "x"}
 
 
@@ -191,4 +191,53 @@ def test_dispatch_inputs_of_another_event_are_nothing(workflow: Callable):
 def test_dispatch_input_that_is_no_finite_number_is_a_problem(workflow: Callable):
     found = dispatch_inputs(workflow(DISPATCH), dispatch(must="x", count="inf"))
 
-    assert found.problems == ("input 'count' is 'inf'; expected a finite number",)
+    assert found.problems == ("input 'count' is 'inf'; expected a number",)
+
+
+def test_dispatch_number_is_the_text_that_was_sent(workflow: Callable):
+    """GitHub keeps only booleans typed: documentation, "Events that trigger workflows", ``workflow_dispatch``."""
+    found = dispatch_inputs(workflow(DISPATCH), dispatch(must="x", count="1.50"))
+
+    assert (found.values["count"], found.texts["count"], found.values["dry"]) == ("1.50", "1.50", False)
+
+
+def test_dispatch_inputs_that_are_too_long_together_are_a_problem(workflow: Callable):
+    found = dispatch_inputs(workflow(DISPATCH), dispatch(must="x" * 65_535))
+
+    assert found.problems == ("the inputs have 65549 characters together; expected at most 65535",)
+
+
+def test_deployment_of_a_bare_commit_has_no_ref(context: Callable):
+    github = context(replace(EVENT, name="deployment", ref=""))
+
+    assert (github["ref"], github["ref_name"], github["ref_type"]) == ("", "", "")
+    assert github["workflow_ref"] == f"Codertocat/Hello-World/.github/workflows/ci.yml@{EVENT.sha}"
+
+
+def pull_of(origin: str | None) -> dict[str, Any]:
+    return {**PAYLOAD, "pull_request": {"head": {"repo": {"full_name": origin} if origin else None}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "actor", "source"),
+    [
+        ("pull_request", pull_of("codertocat/hello-world"), "mona", "Actions"),
+        ("pull_request", pull_of("eve/fork"), "mona", "None"),
+        ("pull_request", pull_of(None), "mona", "None"),
+        ("pull_request_target", pull_of("eve/fork"), "mona", "Actions"),
+        ("push", PAYLOAD, "dependabot[bot]", "Dependabot"),
+        ("issues", PAYLOAD, "dependabot[bot]", "Actions"),
+    ],
+)
+def test_secret_source_is_where_the_runs_secrets_are_from(
+    context: Callable, name: str, payload: dict, actor: str, source: str
+):
+    assert context(replace(EVENT, name=name, payload=payload, actor=actor))["secret_source"] == source
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e22, "1E+22"), (10**400, "Infinity"), (True, "true"), (3.0, "3"), ([1], "Array"), ({"a": 1}, "Object")],
+)
+def test_dispatch_input_of_any_kind_is_text_in_the_languages_words(workflow: Callable, value: object, text: str):
+    assert dispatch_inputs(workflow(DISPATCH), dispatch(must="x", text=value)).texts["text"] == text

@@ -142,3 +142,11 @@ def test_any_group_has_one_holder_and_everybody_leaves(requests, turns):
             claims.remove(holder)
         settle()
     assert sorted(ended) == list(range(len(requests)))
+
+
+def test_queue_that_is_an_expression_is_evaluated(workflow):
+    text = f"on: push\nconcurrency: {{group: a, queue: '${{{{ vars.Q }}}}'}}\n{JOBS}"
+    assert run_group(workflow(text), {**CONTEXTS, "vars": {"Q": "max"}}) == PlannedGroup(name="a", queue=Queue.MAX)
+    found = run_group(workflow(text), {**CONTEXTS, "vars": {"Q": "many"}})
+    assert isinstance(found, tuple)
+    assert found[0].message == "'concurrency' has the queue 'many'; expected 'single' or 'max'"

@@ -16,7 +16,9 @@ from terraphim_runner.workflow.text import SourceText
 from terraphim_runner.workflow.unfolding import offsets_of
 from terraphim_runner.workflow.yaml import load
 
-TEXTS = [path.read_text() for path in sorted((Path(__file__).parents[1] / "golden").glob("*/*.yml"))]
+TEXTS = [
+    path.read_bytes().decode("utf-8-sig") for path in sorted((Path(__file__).parents[1] / "golden").glob("*/*.yml"))
+]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ COMMANDS: Final = (
     (
         "validate",
         "terraphim_runner.cli.validate",
-        "Check workflow files by GitHub's rules: exit 0 when all are right, 2 when one is not or is not there.",
+        "Check workflow and action files by GitHub's rules: exit 0 when all are right, 2 when one is wrong or missing.",
     ),
     (
         "plan",

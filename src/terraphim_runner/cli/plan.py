@@ -10,13 +10,22 @@ import typer
 
 from terraphim_runner.cli.arguments import pairs
 from terraphim_runner.cli.console import for_terminal
-from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.cli.local_event import local_event
 from terraphim_runner.cli.workflow_file import read_linked
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
-from terraphim_runner.planning import PlanOutline, dispatch_inputs, github_context, outline, select_job, selectable
+from terraphim_runner.planning import (
+    PlanOutline,
+    dispatch_inputs,
+    github_context,
+    outline,
+    run_name,
+    select_job,
+    selectable,
+)
 from terraphim_runner.planning.diagrams import render_mermaid, render_svg
 from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.triggers import match
 
 
 class Format(StrEnum):
@@ -57,10 +66,12 @@ def plan(
     what = local_event(event, repo, event_file, pairs(inputs or [], "--input"))
     parsed = read_linked(workflow, repo)
     chosen = parsed if job is None else _only(parsed, job)
-    verdict = local_match(parsed, what)
-    listed = outline(chosen, event, _contexts(parsed, what, variables))
+    verdict = match(parsed, what)
+    contexts = _contexts(parsed, what, variables)
+    listed = outline(chosen, event, contexts)
+    name = run_name(parsed, contexts)
     if form is Format.JSON:
-        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason}
+        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason, "run_name": name}
         typer.echo(json.dumps({**triggered, **listed.to_json()}, indent=2))
         return
     if form in _PICTURES:
@@ -68,6 +79,7 @@ def plan(
         return
     if not verdict.matched:
         typer.echo(for_terminal(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
+    typer.echo(for_terminal(f"the run is called {name!r}"))
     for line in listed.render().splitlines():
         typer.echo(for_terminal(line))
 

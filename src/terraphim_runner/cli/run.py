@@ -16,7 +16,7 @@ import typer
 from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
 from terraphim_runner.cli.called_files import called_files
 from terraphim_runner.cli.console import Console
-from terraphim_runner.cli.local_event import local_event, local_match
+from terraphim_runner.cli.local_event import local_event
 from terraphim_runner.cli.workflow_file import checked, print_diagnostics, read_workflow, workflow_paths
 from terraphim_runner.data_directory import data_directory
 from terraphim_runner.execution.watched import watched
@@ -35,6 +35,7 @@ from terraphim_runner.reports import RunReport
 from terraphim_runner.services.calls import resolve
 from terraphim_runner.services.local import LocalPlan, LocalRun
 from terraphim_runner.workflow.tree import CallJob, Workflow
+from terraphim_runner.workflow.triggers import match
 
 _SERVER_URL = "https://github.com"
 _API_URL = "https://api.github.com"
@@ -130,7 +131,7 @@ def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[
     """Keep what the event triggers. A named workflow runs although a filter excludes it, and that is said."""
     kept: list[Workflow] = []
     for workflow in workflows:
-        verdict = local_match(workflow, event)
+        verdict = match(workflow, event)
         listens = any(trigger.event == event.name for trigger in workflow.triggers)
         if verdict.matched or (named and listens):
             kept.append(workflow)

@@ -1,8 +1,6 @@
-"""``validate``: check workflow files without running anything."""
+"""``validate``: check workflow files and action metadata without running anything."""
 
 import difflib
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
@@ -12,9 +10,11 @@ from typing import Annotated, Final
 import typer
 
 from terraphim_runner.cli.console import for_terminal
+from terraphim_runner.cli.local_actions import LocalActions, is_workflow_folder, repository_of
+from terraphim_runner.cli.source_file import read_source
 from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
-from terraphim_runner.model.source import Diagnostic, Severity, Span
+from terraphim_runner.model.source import Diagnostic, Severity
 from terraphim_runner.reports.validation import (
     CheckedFile,
     RuleText,
@@ -28,8 +28,9 @@ from terraphim_runner.reports.validation import (
 from terraphim_runner.workflow import parse, unsupported
 from terraphim_runner.workflow.linking import FileReference, Linked, Linker
 from terraphim_runner.workflow.lint import MAX_PER_RULE, RULES, lint
+from terraphim_runner.workflow.metadata import parse_action
+from terraphim_runner.workflow.metadata.linking import FILE_NAMES
 from terraphim_runner.workflow.tree import CallJob, Workflow
-from terraphim_runner.workflow.yaml import MAX_BYTES
 
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
@@ -60,7 +61,7 @@ def register(app: typer.Typer) -> None:
 def _validate(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Workflow files or directories of them.", show_default=str(_DEFAULT)),
+        typer.Argument(help="Workflow files, action.yml files, or directories of them.", show_default=str(_DEFAULT)),
     ] = None,
     *,
     output: Annotated[
@@ -72,12 +73,14 @@ def _validate(
     disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
     warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
-    """Check workflow files by GitHub's rules: exit 0 when all are right, 2 when one is not or is not there.
+    """Check workflow and action files by GitHub's rules: exit 0 when all are right, 2 when one is wrong or missing.
 
     Warnings do not change the exit code.
     """
     disabled = _disabled(disable or [])
-    checked = tuple(_check(file, disabled if warnings else None) for file in _files(paths or [_DEFAULT]))
+    checkouts: dict[Path, LocalActions] = {}
+    files = _files(paths or [_DEFAULT])
+    checked = tuple(_check(file, disabled if warnings else None, checkouts) for file in files)
     described = (RuleText(id=rule.id, summary=rule.summary) for rule in RULES)
     found = Validation(files=checked, rules=(*described, _NOT_SUPPORTED))
     if output is _Format.TEXT:
@@ -115,37 +118,63 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return list(files)
 
 
+def _is_action(file: Path) -> bool:
+    return file.name in FILE_NAMES and not is_workflow_folder(file.parent)
+
+
 def _inside(directory: Path) -> list[Path]:
+    """Return the metadata of the action that a directory holds, else every workflow in it."""
+    metadata = next((directory / name for name in FILE_NAMES if (directory / name).exists()), None)
+    if metadata is not None and _is_action(metadata):
+        return [metadata]
     try:
         return sorted(item for item in directory.iterdir() if item.suffix in _SUFFIXES)
     except OSError as error:
         raise UsageError(f"could not list the directory {str(directory)!r}: {error.strerror}") from error
 
 
-def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
-    """Return what is wrong with a file, warnings included unless ``disabled`` is None."""
+def _check(file: Path, disabled: frozenset[str] | None, checkouts: dict[Path, LocalActions]) -> CheckedFile:
+    """Return what is wrong with a file, warnings included unless ``disabled`` is None.
+
+    ``checkouts`` keeps, by its root, what was read of each checkout that a workflow lies in.
+    """
     path = str(file)
-    content = _read(file)
+    kind = "action" if _is_action(file) else "workflow"
+    content = read_source(file, path)
     if isinstance(content, Diagnostic):
-        return CheckedFile(path=path, diagnostics=(content,))
-    # The question is whether the file is right under GitHub's rules, not whether this runner can run it.
-    result = parse(path, content, check_support=False)
-    found = list(result.diagnostics)
-    workflow = result.workflow
+        return CheckedFile(path=path, kind=kind, diagnostics=(content,))
+    workflow = None
+    if kind == "action":
+        found = parse_action(path, content).diagnostics
+    else:
+        # The question is whether the file is right under GitHub's rules, not whether this runner can run it.
+        result = parse(path, content, check_support=False)
+        workflow, found = result.workflow, result.diagnostics
     if workflow is not None:
         linked = _linked(file, workflow)
         # What is wrong in the called files themselves is told when they are checked.
-        found += [item for item in linked.diagnostics if item.path == path]
+        found += tuple(item for item in linked.diagnostics if item.path == path)
+        found = tuple(sorted(found, key=lambda item: item.span.start))
         workflow = linked.workflow
     if disabled is None:
-        found = [item for item in found if item.severity is Severity.ERROR]
-        return CheckedFile(path=path, text=content, diagnostics=tuple(found))
+        found = tuple(item for item in found if item.severity is Severity.ERROR)
+        return CheckedFile(path=path, kind=kind, text=content, diagnostics=found)
     kept = [item for item in found if item.severity is Severity.ERROR or item.rule not in disabled]
     if workflow is not None:
-        kept += lint(workflow, disabled=disabled)
-        if _NOT_SUPPORTED.id not in disabled:
-            kept += _gaps(workflow)
-    return CheckedFile(path=path, text=content, diagnostics=tuple(sorted(kept, key=lambda item: item.span.start)))
+        kept += _warnings(file, workflow, disabled, checkouts)
+    kept.sort(key=lambda item: item.span.start)
+    return CheckedFile(path=path, kind=kind, text=content, diagnostics=tuple(kept))
+
+
+def _warnings(
+    file: Path, workflow: Workflow, disabled: frozenset[str], checkouts: dict[Path, LocalActions]
+) -> Iterator[Diagnostic]:
+    """Yield what bites in a valid workflow, its steps held against the actions of the checkout that it lies in."""
+    root = repository_of(file)
+    actions = checkouts.setdefault(root, LocalActions(root)).of(workflow) if root is not None else {}
+    yield from lint(workflow, disabled=disabled, actions=actions)
+    if _NOT_SUPPORTED.id not in disabled:
+        yield from _gaps(workflow)
 
 
 def _linked(file: Path, workflow: Workflow) -> Linked:
@@ -162,33 +191,6 @@ def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:
     """Yield a warning for each thing in a valid workflow that ``run`` and the server refuse for now."""
     for gap in unsupported(workflow)[:MAX_PER_RULE]:
         yield replace(gap, severity=Severity.WARNING)
-
-
-def _read(file: Path) -> str | Diagnostic:
-    """Return a file's text, or why there is none: a file that cannot be read is wrong, too."""
-    path = str(file)
-    try:
-        # Opened without waiting: a named pipe in a directory of workflows must not hang the command.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return _unreadable(path, "it is no regular file")
-            # One byte more than is legal is enough for the parser to refuse the file.
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        return _unreadable(path, error.strerror or type(error).__name__)
-    if len(content) > MAX_BYTES:
-        return _unreadable(path, f"it is larger than {MAX_BYTES // 1024} KiB")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        return _unreadable(path, f"byte {error.start + 1} is not UTF-8", line)
-
-
-def _unreadable(path: str, reason: str, line: int = 1) -> Diagnostic:
-    message = f"the file cannot be read: {reason}"
-    return Diagnostic(path=path, span=Span.at(line, 1), rule="unreadable", message=message)
 
 
 def _print(found: Validation) -> None:

@@ -12,13 +12,13 @@ from terraphim_runner.expressions import (
     Scope,
     Template,
     Value,
+    evaluate_tree,
     from_json,
-    render,
-    resolve,
     to_string,
 )
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning import default_variables
+from terraphim_runner.workflow.references import RemoteAction
 from terraphim_runner.workflow.tree import EnvTemplate
 
 Function = Callable[[list[Value]], Value]
@@ -38,6 +38,8 @@ class JobContexts:
             "workspace": layout.workspace,
             "event_path": layout.event_file,
             "action_status": "success",
+            "action_repository": "",
+            "action_ref": "",
         }
         # Only here, where everything is masked: the run-wide context is stored and shown.
         token = next((secret for name, secret in request.secrets.items() if name.upper() == "GITHUB_TOKEN"), None)
@@ -62,6 +64,7 @@ class JobContexts:
             "secrets": from_json({name: secret.reveal() for name, secret in request.secrets.items()}),
             "runner": from_json(self._runner),
         }
+        self._job = _identity(request)
 
     @property
     def event(self) -> Any:
@@ -74,19 +77,23 @@ class JobContexts:
         state: JobState,
         env: Mapping[str, str],
         action: str = "",
+        source: RemoteAction | None = None,
         files: Mapping[str, str] | None = None,
         hash_files: Function | None = None,
     ) -> Scope:
         """Return what an expression sees now.
 
-        ``action`` is ``github.action``; ``files`` are the step's environment files, ``github.env`` and its like.
+        ``action`` is ``github.action``, ``source`` the action of another repository that the step runs; ``files`` are
+        the step's environment files, ``github.env`` and its like.
         """
         github = {**self._github, **(files or {}), "action": action, "action_status": state.status.value}
+        if source is not None:
+            github |= {"action_repository": source.full_name, "action_ref": source.ref}
         contexts: dict[str, Value] = {
             **self._fixed,
             "github": from_json(github),
             "env": from_json(dict(env)),
-            "job": from_json({"status": state.status.value}),
+            "job": from_json({"status": state.status.value, **self._job}),
             "steps": from_json(_steps(state)),
         }
         return Scope(contexts=contexts, functions=_functions(state, hash_files))
@@ -111,14 +118,29 @@ class JobContexts:
 
 def evaluate_environment(template: EnvTemplate, scope: Scope) -> dict[str, str]:
     """Return an ``env:`` or ``with:`` as text. Raises ``EvaluationError``, also when it is not an object."""
-    if not isinstance(template, Template):
-        return {name: render(value, scope) for name, value in template.items()}
-    value = resolve(template, scope)
+    value = evaluate_tree(template, scope)
     if value is None:
         return {}
     if not isinstance(value, Object):
-        raise EvaluationError(f"found {to_string(value)!r} from {template.source!r}, expected an object")
+        written = template.source if isinstance(template, Template) else "a mapping"
+        raise EvaluationError(f"found {to_string(value)!r} from {written!r}, expected an object")
     return {name: to_string(item) for name, item in value.items()}
+
+
+def _identity(request: JobRequest) -> dict[str, str]:
+    """Return where the file of this job's workflow is from: for a called workflow's job that is the called file."""
+    github: Mapping[str, Any] = request.contexts.get("github", {})
+    path, origin = request.workflow.path, request.workflow.origin
+    repository, sha = str(github.get("repository", "")), str(github.get("workflow_sha", ""))
+    version = str(github.get("workflow_ref", "")).rpartition("@")[2]
+    if origin is not None:
+        repository, version, sha = origin.repository, origin.ref, origin.sha
+    return {
+        "workflow_ref": f"{repository}/{path}@{version}",
+        "workflow_sha": sha,
+        "workflow_repository": repository,
+        "workflow_file_path": path,
+    }
 
 
 def _steps(state: JobState) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.turns import Turn
 from terraphim_runner.expressions import EvaluationError, Scope, render
+from terraphim_runner.workflow.references import RemoteAction
 from terraphim_runner.workflow.tree import CancelStep, RunStep, Step, UsesStep, WaitAllStep, WaitStep
 
 Result = TypeVar("Result")
@@ -66,8 +67,14 @@ def _display_name(frame: JobFrame, place: Place) -> str:
 
 def _scope(frame: JobFrame, place: Place, hash_files: Function | None) -> Scope:
     files = {kind.value: frame.layout.file_command(kind.value, place.number) for kind in FileCommand}
+    used = place.step.action if isinstance(place.step, UsesStep) else None
     return frame.contexts.scope(
-        state=frame.state, env=place.environment, action=place.action, files=files, hash_files=hash_files
+        state=frame.state,
+        env=place.environment,
+        action=place.action,
+        source=used if isinstance(used, RemoteAction) else None,
+        files=files,
+        hash_files=hash_files,
     )
 
 

@@ -16,9 +16,15 @@ WHITESPACE: Final = (
 )
 """What is blank to the runner's platform; unlike Python's, it has no U+001C to U+001F."""
 
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_HEXADECIMAL: Final = re.compile(r"0x[0-9a-fA-F]+")
-_OCTAL: Final = re.compile(r"0o[0-7]+")
+_DECIMAL: Final = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\x00*")
+"""The platform takes NULs after a number for the end of it."""
+
+_HEXADECIMAL: Final = re.compile(r"0x0*([0-9a-fA-F]+)")
+_OCTAL: Final = re.compile(r"0o0*([0-7]+)")
+_WORD_BITS: Final = 32
+_LONGEST_WORD: Final = 11
+"""Of how many digits a word can be, in octal: longer texts are not converted."""
+
 _INFINITY: Final = re.compile(r"([+-]?)infinity", re.IGNORECASE | re.ASCII)
 
 _NAN: Final = float("nan")
@@ -70,22 +76,23 @@ def to_number(value: Value) -> float:
 
 def parse_number(text: str) -> float:
     """Return the number that the whole text spells, or NaN. Literals and converted strings share this grammar."""
-    if _DECIMAL.fullmatch(text):
-        return float(text)
-    if _HEXADECIMAL.fullmatch(text):
-        return _integer(text[2:], 16)
-    if _OCTAL.fullmatch(text):
-        return _integer(text[2:], 8)
+    if decimal := _DECIMAL.fullmatch(text):
+        return float(decimal[1])
+    if hexadecimal := _HEXADECIMAL.fullmatch(text):
+        return _word(hexadecimal[1], 16)
+    if octal := _OCTAL.fullmatch(text):
+        return _word(octal[1], 8)
     if infinity := _INFINITY.fullmatch(text):
         return -_INF if infinity[1] == "-" else _INF
     return _NAN
 
 
-def _integer(digits: str, radix: int) -> float:
-    try:
-        return float(int(digits, radix))
-    except OverflowError:
-        return _INF
+def _word(digits: str, radix: int) -> float:
+    """Return the signed number of 32 bits, so that 0xffffffff is -1; NaN for what needs more, as with the runner."""
+    number = int(digits, radix) if len(digits) <= _LONGEST_WORD else 1 << _WORD_BITS
+    if number >= 1 << _WORD_BITS:
+        return _NAN
+    return float(number - (1 << _WORD_BITS) if number >= 1 << (_WORD_BITS - 1) else number)
 
 
 def is_truthy(value: Value) -> bool:

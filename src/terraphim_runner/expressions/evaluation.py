@@ -27,6 +27,15 @@ from terraphim_runner.expressions.values import Array, FilteredArray, Object, Va
 
 _MAX_INDEX: Final = 2**31 - 1
 
+_COMPARISONS: Final[Mapping[Operator, Callable[[Value, Value], bool]]] = {
+    Operator.EQUAL: equals,
+    Operator.NOT_EQUAL: lambda left, right: not equals(left, right),
+    Operator.LESS: lambda left, right: exceeds(right, left),
+    Operator.LESS_OR_EQUAL: lambda left, right: exceeds(right, left) or equals(left, right),
+    Operator.GREATER: exceeds,
+    Operator.GREATER_OR_EQUAL: lambda left, right: exceeds(left, right) or equals(left, right),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
@@ -59,11 +68,11 @@ class _Evaluator:
         self._budget = budget
 
     def evaluate(self, node: Node) -> Value:
+        # What is most frequent comes first; a literal costs less than counting it.
+        if isinstance(node, Literal):
+            return node.value
         self._budget.work()
-        # What is most frequent comes first.
         match node:
-            case Literal():
-                return node.value
             case Context():
                 return self._scope.contexts.get(node.name)
             case Index():
@@ -100,20 +109,11 @@ class _Evaluator:
     def _compare(self, node: Comparison) -> bool:
         left = self.evaluate(node.left)
         right = self.evaluate(node.right)
-        self._budget.work(sum(len(side) for side in (left, right) if isinstance(side, str)))
-        match node.operator:
-            case Operator.EQUAL:
-                return equals(left, right)
-            case Operator.NOT_EQUAL:
-                return not equals(left, right)
-            case Operator.LESS:
-                return exceeds(right, left)
-            case Operator.LESS_OR_EQUAL:
-                return exceeds(right, left) or equals(left, right)
-            case Operator.GREATER:
-                return exceeds(left, right)
-            case Operator.GREATER_OR_EQUAL:
-                return exceeds(left, right) or equals(left, right)
+        if isinstance(left, str):
+            self._budget.work(len(left))
+        if isinstance(right, str):
+            self._budget.work(len(right))
+        return _COMPARISONS[node.operator](left, right)
 
     def _index(self, node: Index) -> Value:
         owner = self.evaluate(node.object)

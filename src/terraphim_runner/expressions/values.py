@@ -55,6 +55,17 @@ class Object:
         self._entries: dict[str, Value] = dict(entries)
         self._folded: dict[str, str] | None = None
 
+    @classmethod
+    def merged(cls, entries: "Iterable[tuple[str, Value]]") -> "Object":
+        """Return an object in which keys that differ only in case are one: the first spelling with the last value."""
+        values: dict[str, Value] = {}
+        spellings: dict[str, str] = {}
+        for key, value in entries:
+            values[spellings.setdefault(fold(key), key)] = value
+        merged = cls(values)
+        merged._folded = spellings
+        return merged
+
     def _spelling(self, key: str) -> str | None:
         if key in self._entries:
             return key
@@ -115,7 +126,7 @@ def from_json(plain: object) -> Value:
 def _from_json(plain: object, depth: int) -> Value:
     match plain:
         case str():
-            return plain if plain.isascii() else _well_formed(plain)
+            return well_formed(plain)
         case None | bool() | float() | Array() | Object():
             return plain
         case int():
@@ -130,7 +141,7 @@ def _from_json(plain: object, depth: int) -> Value:
 
 def _collection(plain: Mapping[object, object] | Sequence[object], depth: int) -> Array | Object:
     if isinstance(plain, Mapping):
-        return Object({_well_formed(str(key)): _from_json(item, depth) for key, item in plain.items()})
+        return Object({well_formed(str(key)): _from_json(item, depth) for key, item in plain.items()})
     return Array([_from_json(item, depth) for item in plain])
 
 
@@ -142,7 +153,10 @@ def integer(number: int) -> float:
         return float("inf") if number > 0 else float("-inf")
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
+    """Return the text with U+FFFD in place of half surrogate pairs, which no file could hold."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,10 +1,20 @@
 """Places in a user's file, and what is wrong there."""
 
-from collections.abc import Iterable
+import re
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 from terraphim_runner.model.text import printable
+
+_BREAKS: Final = "\r\n\x85\u2028\u2029"
+_BREAK: Final = re.compile(f"\r\n|[{_BREAKS}]")
+_MAX_EXCERPT: Final = 400
+_MAX_BEFORE: Final = 100
+"""Characters of a long line that are shown, and how many of them before the place itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -85,13 +95,29 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 
 def _excerpt(source: str, span: Span) -> list[str]:
-    lines = source.splitlines()
-    if not 1 <= span.start.line <= len(lines):
+    starts = _line_starts(source)
+    line = span.start.line
+    if not 1 <= line <= len(starts):
         return []
-    text = lines[span.start.line - 1].expandtabs(1)
-    width = span.end.column - span.start.column if span.end.line == span.start.line else 1
-    number = str(span.start.line)
+    end = starts[line] if line < len(starts) else len(source)
+    # Of a long line only what is around the place is worth its characters.
+    left = max(0, span.start.column - 1 - _MAX_BEFORE) if end - starts[line - 1] > _MAX_EXCERPT else 0
+    text = source[starts[line - 1] + left : min(end, starts[line - 1] + left + _MAX_EXCERPT)]
+    text = text.rstrip(_BREAKS).expandtabs(1)
+    if left > 0:
+        text = "…" + text[1:]
+    width = span.end.column - span.start.column if span.end.line == line else 1
+    number = str(line)
     # Terminal control characters in a hostile file must not reach the reader's terminal.
-    shown = printable(text[:400])
-    caret = " " * (span.start.column - 1) + "^" * max(1, min(width, 400))
-    return [f" {number} | {shown}", f" {' ' * len(number)} | {caret}"]
+    caret = " " * (span.start.column - 1 - left) + "^" * max(1, min(width, _MAX_EXCERPT))
+    return [f" {number} | {printable(text)}", f" {' ' * len(number)} | {caret}"]
+
+
+@lru_cache(maxsize=1)
+def _line_starts(source: str) -> Sequence[int]:
+    """Return where each line begins. A file's diagnostics come one after the other: the last file's are kept."""
+    starts = array("L", (0,))
+    starts.extend(found.end() for found in _BREAK.finditer(source))
+    if starts[-1] == len(source):
+        starts.pop()
+    return starts

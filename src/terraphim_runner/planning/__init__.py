@@ -5,6 +5,7 @@ from terraphim_runner.planning.contexts import default_variables, github_context
 from terraphim_runner.planning.inputs import DispatchInputs, dispatch_inputs
 from terraphim_runner.planning.plan import JobOutline, Outlook, PlanOutline, outline
 from terraphim_runner.planning.progress import advance
+from terraphim_runner.planning.run_name import run_name
 from terraphim_runner.planning.selection import select_job, selectable
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "leg_from_json",
     "leg_to_json",
     "outline",
+    "run_name",
     "select_job",
     "selectable",
 ]

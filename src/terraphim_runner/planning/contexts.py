@@ -1,7 +1,8 @@
 """The contexts that are the same for a whole run: ``github``, and the default variables derived from it.
 
 Everything here is plain JSON. What depends on the machine or the step (``workspace``, ``job``, ``action``,
-``event_path``, ``RUNNER_*`` …) is added by execution. Properties and variables as documented in
+``event_path``, ``RUNNER_*`` …) is added by execution; until then it is null, as on GitHub. Properties and variables
+as documented in
 https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#github-context and
 https://docs.github.com/en/actions/reference/workflows-and-actions/variables#default-environment-variables.
 """
@@ -12,10 +13,20 @@ from typing import Any, Final, cast
 from terraphim_runner.model.event import Event
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.planning.inputs import dispatch_inputs
+from terraphim_runner.workflow.payloads import member, text
 from terraphim_runner.workflow.tree import Workflow
 
 DEFAULT_SERVER_URL: Final = "https://github.com"
 DEFAULT_API_URL: Final = "https://api.github.com"
+
+_DEPENDABOT: Final = "dependabot[bot]"
+_DEPENDABOT_EVENTS: Final = frozenset(
+    {
+        *("create", "deployment", "deployment_status", "push"),
+        *("pull_request", "pull_request_review", "pull_request_review_comment"),
+    }
+)
+"""What Dependabot starts with these sees Dependabot's own secrets only."""
 
 
 def github_context(
@@ -35,7 +46,8 @@ def github_context(
     """Return the ``github`` context of a run, as JSON values of the kinds that GitHub documents.
 
     Numbers of the run and all ids are strings, as on GitHub. ``head_ref`` and ``base_ref`` are empty outside of
-    pull requests. ``token`` is in it only when one is given: the result must then not be stored or shown.
+    pull requests. ``ref``, ``ref_name`` and ``ref_type`` are empty for a deployment of a bare commit. ``token`` is in
+    it only when one is given: the result must then not be stored or shown.
     """
     sender, repository = _object(event.payload, "sender"), _object(event.payload, "repository")
     actor = event.actor or _text(sender, "login")
@@ -45,7 +57,7 @@ def github_context(
         "sha": event.sha,
         "ref": event.ref,
         "ref_name": ref_name(event.ref),
-        "ref_type": "tag" if event.ref.startswith("refs/tags/") else "branch",
+        "ref_type": _ref_type(event.ref),
         "ref_protected": ref_protected,
         "head_ref": event.head_ref or "",
         "base_ref": event.base_ref or "",
@@ -59,7 +71,7 @@ def github_context(
         "repository_visibility": _text(repository, "visibility"),
         "repositoryUrl": _text(repository, "git_url") or event.repository.clone_url,
         "workflow": workflow.title,
-        "workflow_ref": f"{event.repository.full_name}/{workflow.path}@{event.ref}",
+        "workflow_ref": f"{event.repository.full_name}/{workflow.path}@{event.ref or event.sha}",
         "workflow_sha": event.sha,
         "run_id": run_id,
         "run_number": str(run_number),
@@ -68,7 +80,7 @@ def github_context(
         "server_url": server_url.rstrip("/"),
         "api_url": api_url.rstrip("/"),
         "graphql_url": graphql_url(api_url),
-        "secret_source": "Actions",
+        "secret_source": _secret_source(event),
     }
     if token is not None:
         context["token"] = token.reveal()
@@ -123,6 +135,24 @@ def ref_name(ref: str) -> str:
         if ref.startswith(prefix):
             return ref.removeprefix(prefix)
     return ref
+
+
+def _ref_type(ref: str) -> str:
+    if not ref:
+        return ""
+    return "tag" if ref.startswith("refs/tags/") else "branch"
+
+
+def _secret_source(event: Event) -> str:
+    """Return where the run's secrets are from: nowhere for a fork's code, which sees none."""
+    if event.name == "pull_request_target":
+        return "Actions"
+    head = member(event.payload, "pull_request", "head")
+    if head is not None:
+        origin = text(event.payload, "pull_request", "head", "repo", "full_name") or ""
+        if origin.lower() != event.repository.full_name.lower():
+            return "None"
+    return "Dependabot" if event.actor == _DEPENDABOT and event.name in _DEPENDABOT_EVENTS else "Actions"
 
 
 def graphql_url(api_url: str) -> str:

@@ -5,19 +5,24 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-synt
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final, cast
 
+from terraphim_runner.expressions.coercion import to_number, to_string
 from terraphim_runner.model.event import Event
 from terraphim_runner.workflow.tree import Workflow
+
+MAX_INPUTS_LENGTH: Final = 65_535
+"""GitHub's limit for the values of one dispatch."""
 
 _EVENT: Final = "workflow_dispatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchInputs:
-    """``values`` is the ``inputs`` context (booleans and numbers typed), ``texts`` is ``github.event.inputs``.
+    """``values`` is the ``inputs`` context, ``texts`` is ``github.event.inputs``.
 
+    Both are texts, but for booleans in ``values``: of a dispatch GitHub gives a number as the text it was sent as.
     ``problems`` are sentences for the person who started the run; with any of them the run must not begin.
     """
 
@@ -29,7 +34,8 @@ class DispatchInputs:
 def dispatch_inputs(workflow: Workflow, event: Event) -> DispatchInputs:
     """Return what the workflow's declared inputs are in this event; nothing for every other kind of event.
 
-    Names compare without case. A missing optional input is its default, else ``false``, ``0`` or an empty string.
+    Names compare without case. A missing optional input is its default, else ``false``, an empty string, or the first
+    of its options.
     """
     if event.name != _EVENT:
         return DispatchInputs()
@@ -49,7 +55,10 @@ def dispatch_inputs(workflow: Workflow, event: Event) -> DispatchInputs:
             problems.append(problem)
             continue
         values[name] = typed
-        texts[name] = text if isinstance(typed, int | float) and not isinstance(typed, bool) else _as_text(typed)
+        texts[name] = _as_text(typed)
+    length = sum(len(text) for text in texts.values())
+    if length > MAX_INPUTS_LENGTH:
+        problems.append(f"the inputs have {length} characters together; expected at most {MAX_INPUTS_LENGTH}")
     known = ", ".join(repr(name) for name in declared) or "none"
     problems += [f"unknown input {name!r}; the workflow declares {known}" for name, _ in given.values()]
     return DispatchInputs(values=values, texts=texts, problems=tuple(problems))
@@ -81,13 +90,9 @@ def _boolean(name: str, text: str) -> tuple[Any, str | None]:
 
 
 def _number(name: str, text: str) -> tuple[Any, str | None]:
-    try:
-        number = float(text or "0")
-    except ValueError:
+    if not isfinite(to_number(text)):
         return None, f"input {name!r} is {text!r}; expected a number"
-    if not isfinite(number):
-        return None, f"input {name!r} is {text!r}; expected a finite number"
-    return (int(number) if number.is_integer() else number), None
+    return text, None
 
 
 def _choice(name: str, text: str, settings: Mapping[str, Any]) -> tuple[Any, str | None]:
@@ -104,13 +109,19 @@ def _choice(name: str, text: str, settings: Mapping[str, Any]) -> tuple[Any, str
 
 
 def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    """Return a value as the language writes it. Defaults are YAML's, and a payload may hold any JSON."""
+    match value:
+        case str():
+            return value
+        case bool() | None:
+            return to_string(value)
+        case int() | float():
+            try:
+                return to_string(float(value))
+            except OverflowError:
+                return to_string(inf if value > 0 else -inf)
+        case _:
+            return "Array" if isinstance(value, list) else "Object"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

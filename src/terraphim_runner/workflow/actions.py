@@ -3,7 +3,7 @@
 from typing import Final
 
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import guess, listed, text
+from terraphim_runner.workflow.fields import guess_for, listed, text
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Node
 from terraphim_runner.workflow.references import ActionReference, ReferenceProblemError, RemoteAction, action_reference
@@ -11,7 +11,8 @@ from terraphim_runner.workflow.references import ActionReference, ReferenceProbl
 CHECKOUT: Final = "actions/checkout"
 
 CHECKOUT_INPUTS: Final = (
-    *("clean", "fetch-depth", "fetch-tags", "filter", "github-server-url", "lfs", "path", "persist-credentials"),
+    *("allow-unsafe-pr-checkout", "clean", "fetch-depth", "fetch-tags", "filter", "github-server-url", "lfs", "path"),
+    "persist-credentials",
     *("ref", "repository", "set-safe-directory", "show-progress", "sparse-checkout", "sparse-checkout-cone-mode"),
     *("ssh-key", "ssh-known-hosts", "ssh-strict", "ssh-user", "submodules", "token"),
 )
@@ -41,4 +42,4 @@ def check_inputs(findings: Findings, node: Node) -> None:
     for name, entry in node.entries.items():
         if name.lower() not in CHECKOUT_INPUTS and "${{" not in name:
             message = f"found the input {shown(name)} of '{CHECKOUT}', expected one of {listed(CHECKOUT_INPUTS)}"
-            findings.warning(entry.key, "unknown-input", message + guess(name, CHECKOUT_INPUTS))
+            findings.warning(entry.key, "unknown-input", message + guess_for(findings, name, CHECKOUT_INPUTS))

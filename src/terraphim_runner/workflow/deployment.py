@@ -42,6 +42,9 @@ def parse_snapshot(findings: Findings, entry: Entry) -> Snapshot | None:
     """Return the snapshot; None, noted, when its image has no name."""
     node, span = entry.value, findings.source.of(entry.key)
     if not isinstance(node, nodes.Mapping):
+        if not isinstance(node, Scalar):
+            expected(findings, node, "'snapshot' as a string or a mapping")
+            return None
         name = text(findings, node, "'snapshot'")
         return None if name is None else Snapshot(image_name=name, span=span)
     entries = _SNAPSHOT.read(findings, node, place=entry.key) or {}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final
 
 from terraphim_runner.workflow import nodes
@@ -16,6 +17,11 @@ from terraphim_runner.workflow.scalars import as_text
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _MAX_NAME: Final = 99
+_MAX_KNOWN: Final = 1000
+MAX_DEFINED: Final = 200
+"""Names that a file defines itself may be many and all alike: among more of them no near one is looked for."""
+
+_MAX_COMPARED: Final = 40
 _EXPRESSION: Final = "${{"
 
 
@@ -51,14 +57,21 @@ class Shape:
             findings.error(key, "unknown-key", f"found the key {shown(key)} in {self.what}, expected none")
             return
         message = f"found the key {shown(key)} in {self.what}, expected one of {listed(sorted(self.keys))}"
-        findings.error(key, "unknown-key", message + guess(key.text, self.keys))
+        findings.error(key, "unknown-key", message + guess_for(findings, key.text, self.keys))
 
 
-def guess(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" when a known name is near, else nothing."""
-    names = {item.lower(): item for item in known}
-    near = get_close_matches(name[:100].lower(), names, n=1, cutoff=0.6)
+def guess(name: str, known: Iterable[str], *, most: int = _MAX_KNOWN) -> str:
+    """Return "; did you mean …?" when a known name is near, else nothing, also if more than ``most`` are known."""
+    names = {item[:_MAX_COMPARED].lower(): item for item in islice(known, most + 1)}
+    if len(names) > most:
+        return ""
+    near = get_close_matches(name[:_MAX_COMPARED].lower(), names, n=1, cutoff=0.6)
     return f"; did you mean '{names[near[0]]}'?" if near else ""
+
+
+def guess_for(findings: Findings, name: str, known: Iterable[str], *, most: int = _MAX_KNOWN) -> str:
+    """Return ``guess``'s answer for the first problems of a file, nothing for those after them."""
+    return guess(name, known, most=most) if findings.is_helping else ""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -109,7 +122,7 @@ def one_of(findings: Findings, node: Node, what: str, choices: Collection[str]) 
     if value is None or value in choices:
         return value
     message = f"found {shown(value)} as {what}, expected one of {listed(choices)}"
-    findings.error(node, "unknown-value", message + guess(value, choices))
+    findings.error(node, "unknown-value", message + guess_for(findings, value, choices))
     return None
 
 

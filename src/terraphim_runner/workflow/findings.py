@@ -10,7 +10,10 @@ MAX_SHOWN: Final = 100
 """More diagnostics than this help nobody; the rest is counted."""
 
 MAX_FOUND: Final = 1000
-"""A file with as many problems is not read to its end: each costs the search for what was meant."""
+"""A file with as many problems is not read to its end."""
+
+_MAX_HELPED: Final = 50
+"""How many problems get a search for what was meant: it costs more than all else that a problem costs."""
 
 
 class TooManyError(Exception):
@@ -32,6 +35,11 @@ class Findings:
         """The same without the article."""
         self._found: list[Diagnostic] = []
         self.has_errors = False
+
+    @property
+    def is_helping(self) -> bool:
+        """Whether the next problem deserves a search for what was meant; not so after many."""
+        return len(self._found) < _MAX_HELPED
 
     def error(
         self, place: Node | Span, rule: str, message: str, *, fix: str | None = None, related: tuple[Related, ...] = ()

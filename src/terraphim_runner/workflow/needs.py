@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
+from terraphim_runner.expressions.casing import fold
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related
-from terraphim_runner.workflow.fields import guess, texts
+from terraphim_runner.workflow.fields import MAX_DEFINED, guess_for, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Node, Scalar
 from terraphim_runner.workflow.tree import Need
@@ -15,7 +16,7 @@ def parse_needs(findings: Findings, node: Node) -> tuple[Need, ...]:
     """Return what a job waits for, as written; a job that is named twice counts once."""
     needs: dict[str, Need] = {}
     for name, place in texts(findings, node, "a job's id in 'needs'"):
-        needs.setdefault(name.upper(), Need(job=JobKey(name), span=findings.source.of(place)))
+        needs.setdefault(fold(name), Need(job=JobKey(name), span=findings.source.of(place)))
     return tuple(needs.values())
 
 
@@ -26,15 +27,17 @@ def check_needs(
 
     Noted: jobs that do not exist, circles, and a workflow in which every job waits. ``jobs`` is the key above all.
     """
-    spelling = {key.upper(): key for key in needs}
+    spelling = {fold(key): key for key in needs}
     known: dict[JobKey, tuple[Need, ...]] = {}
     for key, wanted in needs.items():
         found: list[Need] = []
         for need in wanted:
-            target = spelling.get(need.job.upper())
+            target = spelling.get(fold(need.job))
             if target is None:
                 message = f"job '{key}' needs {shown(need.job)}, which is no job of this workflow"
-                findings.error(need.span, "needs-unknown", message + guess(need.job, needs))
+                findings.error(
+                    need.span, "needs-unknown", message + guess_for(findings, need.job, needs, most=MAX_DEFINED)
+                )
             else:
                 found.append(Need(job=target, span=need.span))
         known[key] = tuple(found)

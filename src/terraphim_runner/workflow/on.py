@@ -1,35 +1,25 @@
 """``on``: which events trigger the workflow, with their filters and settings."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.availability import CALL_INPUT_DEFAULT, CALL_OUTPUT
-from terraphim_runner.workflow.cron import cron_problem
-from terraphim_runner.workflow.events import EVENTS, PATTERN_FILTERS, EventRule
-from terraphim_runner.workflow.fields import Shape, expected, guess, listed, one_of, text, texts
+from terraphim_runner.workflow.cron import cron_doubt, cron_problem
+from terraphim_runner.workflow.events import EVENTS, PATH_FILTERS, PATTERN_FILTERS, EventRule
+from terraphim_runner.workflow.fields import Shape, expected, guess, guess_for, listed, text, texts
 from terraphim_runner.workflow.findings import Findings, shown
+from terraphim_runner.workflow.inputs import call_inputs, call_outputs, call_secrets, dispatch_inputs
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
 from terraphim_runner.workflow.patterns import PatternError, compile_pattern
-from terraphim_runner.workflow.scalars import as_text
-from terraphim_runner.workflow.templates import is_key, template
+from terraphim_runner.workflow.timezones import timezones
 from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
 _CRON: Final = Shape(what="a schedule", keys=("cron", "timezone"), required=("cron",))
-_DISPATCH_INPUT: Final = Shape(
-    what="an input", keys=("description", "type", "required", "default", "options", "deprecationMessage")
-)
-_CALL_INPUT: Final = Shape(
-    what="an input",
-    keys=("description", "type", "required", "default", "deprecationMessage"),
-    required=("type",),
-)
-_CALL_SECRET: Final = Shape(what="a secret", keys=("description", "required"))
-_CALL_OUTPUT: Final = Shape(what="an output", keys=("description", "value"), required=("value",))
-_DISPATCH_TYPES: Final = ("string", "boolean", "number", "choice", "environment")
-_CALL_TYPES: Final = ("string", "boolean", "number")
+MAX_FILTER_ITEMS: Final = 2000
+"""No bound of GitHub's: many more would only be written to keep a server busy."""
+_MAX_TYPE_LENGTH: Final = 100
+"""Of the ``event_type`` of a ``repository_dispatch``."""
 
 
 def parse_on(findings: Findings, entry: Entry) -> tuple[Trigger, ...]:
@@ -62,6 +52,9 @@ def _rule(findings: Findings, place: Scalar, name: str) -> EventRule | None:
         near = guess(name, EVENTS)
         message = f"found the event {shown(name)}, which GitHub does not know" + near
         findings.error(place, "unknown-event", message, fix=None if near else f"known events: {', '.join(EVENTS)}")
+    elif rule.instead is not None:
+        message = f"GitHub never sends the event {shown(name)}, so that it triggers nothing"
+        findings.warning(place, "event-never-sent", message, fix=f"use '{rule.instead}'")
     return rule
 
 
@@ -78,8 +71,10 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
     for key, part in entries.items():
         if key in rule.settings:
             settings[key] = _SETTINGS[name, key](findings, part.value)
-        else:
-            filters[key] = _filter(findings, name, rule, key, part)
+            continue
+        read = _filter(findings, name, rule, key, part)
+        if read.patterns:
+            filters[key] = read
     for key in ("branches", "tags", "paths"):
         if key in entries and f"{key}-ignore" in entries:
             related = Related(message=f"'{key}' stands here", span=findings.source.of(entries[key].key))
@@ -92,27 +87,49 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
 def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: Entry) -> Filter:
     found = texts(findings, entry.value, f"'{key}'")
     if not found and isinstance(entry.value, Sequence) and not entry.value.items:
-        findings.error(entry.value, "type", f"found '{key}' without items, expected at least one")
+        message = f"found '{key}' without items, which filters nothing"
+        findings.warning(entry.value, "filter-empty", message, fix="name at least one, or leave it out")
     for name, place in found:
         if key in PATTERN_FILTERS:
-            _check_pattern(findings, name, place)
-        elif key == "types" and not rule.free_types and name not in (rule.types or ()):
-            known = rule.types or ()
-            message = f"found the type {shown(name)} of the event '{event}', expected one of {listed(known)}"
-            findings.error(place, "unknown-type", message + guess(name, known))
-    # Only 'ignore' filters may do without '!': with nothing to let in, nothing triggers.
+            _check_pattern(findings, key, name, place)
+        elif key == "types":
+            _check_type(findings, event, rule, name, place)
+    if len(found) > MAX_FILTER_ITEMS:
+        message = f"found {len(found)} items of '{key}', expected at most {MAX_FILTER_ITEMS}"
+        findings.error(entry.key, "too-many-patterns", message)
+    # With nothing to let in, nothing triggers; with nothing to ignore, everything does.
     if key in PATTERN_FILTERS and found and all(name.startswith("!") for name, _ in found):
-        message = f"every pattern of '{key}' excludes, so that nothing triggers '{event}'"
+        # A push of a tag is not kept out by the filter of branches, nor the other way round.
+        none = {"branches": "no branch", "tags": "no tag"}.get(key, "nothing")
+        meaning = "everything triggers" if key.endswith("-ignore") else f"{none} triggers"
+        message = f"every pattern of '{key}' excludes, so that {meaning} '{event}'"
         findings.warning(entry.key, "filter-excludes-all", message, fix="add a pattern without '!' before them")
     return Filter(patterns=tuple(name for name, _ in found), span=findings.source.of(entry.value))
 
 
-def _check_pattern(findings: Findings, pattern: str, place: Scalar) -> None:
+def _check_type(findings: Findings, event: str, rule: EventRule, name: str, place: Scalar) -> None:
+    if rule.free_types:
+        if len(name) > _MAX_TYPE_LENGTH:
+            message = f"found a type of {len(name)} characters of the event '{event}', expected at most"
+            findings.error(place, "unknown-type", f"{message} {_MAX_TYPE_LENGTH}")
+    elif name not in (rule.types or ()):
+        known = rule.types or ()
+        message = f"found the type {shown(name)} of the event '{event}', expected one of {listed(known)}"
+        findings.error(place, "unknown-type", message + guess(name, known))
+
+
+def _check_pattern(findings: Findings, key: str, pattern: str, place: Scalar) -> None:
     try:
         compile_pattern(pattern)
     except PatternError as error:
         where = findings.source.inside(place, error.offset, 1)
         findings.error(where, "filter-pattern", f"the pattern {shown(pattern)} means nothing: {error.reason}")
+        return
+    bare = pattern.removeprefix("!")
+    if key in PATH_FILTERS and bare.startswith(("./", "../", "/")):
+        message = f"the pattern {shown(pattern)} matches no path: paths start at the repository's root, without a '/'"
+        fix = f"write {shown(bare.lstrip('./'))}" if bare.lstrip("./") else None
+        findings.warning(place, "filter-matches-nothing", message, fix=fix)
 
 
 def _schedules(findings: Findings, node: Node) -> list[dict[str, str]]:
@@ -126,101 +143,31 @@ def _schedules(findings: Findings, node: Node) -> list[dict[str, str]]:
             value = text(findings, entry.value, f"'{key}'")
             if value is None:
                 continue
-            problem = cron_problem(value) if key == "cron" else None
-            if problem:
-                findings.error(entry.value, "cron", f"the schedule {shown(value)} means nothing: {problem}")
+            (_check_cron if key == "cron" else _check_timezone)(findings, entry.value, value)
             schedule[key] = value
         schedules.append(schedule)
     return schedules
 
 
-def _named(findings: Findings, node: Node, what: str, shape: Shape) -> dict[str, dict[str, Entry]]:
-    """Return a mapping of ids to the entries of each definition; one without any may be left empty."""
-    if isinstance(node, Scalar) and node.value is None:
-        return {}
-    if not isinstance(node, nodes.Mapping):
-        expected(findings, node, f"{what} as a mapping")
-        return {}
-    found: dict[str, dict[str, Entry]] = {}
-    for name, entry in node.entries.items():
-        if not is_key(findings, name, entry, what, None):
-            continue
-        is_bare = isinstance(entry.value, Scalar) and entry.value.value is None and not shape.required
-        found[name] = {} if is_bare else (shape.read(findings, entry.value, place=entry.key) or {})
-    return found
+def _check_cron(findings: Findings, node: Node, value: str) -> None:
+    problem = cron_problem(value)
+    if problem is not None:
+        findings.error(node, "cron", f"the schedule {shown(value)} means nothing: {problem}")
+        return
+    doubt = cron_doubt(value)
+    if doubt is not None:
+        findings.warning(node, "cron-doubt", f"the schedule {shown(value)} is hardly meant: {doubt}")
 
 
-def _dispatch_inputs(findings: Findings, node: Node) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
-    for name, entries in _named(findings, node, "'inputs'", _DISPATCH_INPUT).items():
-        inputs[name] = _input(findings, entries, _DISPATCH_TYPES)
-        options = entries.get("options")
-        if inputs[name].get("type") == "choice":
-            if options is None:
-                findings.error(entries["type"].value, "missing-key", "found a 'choice' input without 'options'")
-        elif options is not None and inputs[name].get("type") is not None:
-            findings.warning(options.key, "unused-options", "found 'options' of an input that is no 'choice'")
-    return inputs
-
-
-def _call_inputs(findings: Findings, node: Node) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
-    for name, entries in _named(findings, node, "'inputs'", _CALL_INPUT).items():
-        inputs[name] = _input(findings, entries, _CALL_TYPES)
-        default = entries.get("default")
-        if default is not None:
-            template(findings, default.value, "'default'", CALL_INPUT_DEFAULT)
-    return inputs
-
-
-def _input(findings: Findings, entries: Mapping[str, Entry], types: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, entry in entries.items():
-        node = entry.value
-        match key:
-            case "type":
-                found[key] = one_of(findings, node, "an input's type", types)
-            case "required":
-                found[key] = _flag(findings, node)
-            case "options":
-                if not isinstance(node, Sequence) or not node.items:
-                    expected(findings, node, "'options' as a sequence with at least one string")
-                    continue
-                found[key] = [value for value, _ in texts(findings, node, "an option")]
-            case _:
-                if not isinstance(node, Scalar):
-                    expected(findings, node, f"'{key}' as a string, a number or a boolean")
-                    continue
-                found[key] = node.value if key == "default" else as_text(node)
-    return found
-
-
-def _flag(findings: Findings, node: Node) -> bool | None:
-    if isinstance(node, Scalar) and isinstance(node.value, bool):
-        return node.value
-    expected(findings, node, "true or false as 'required'")
-    return None
-
-
-def _call_secrets(findings: Findings, node: Node) -> dict[str, Any]:
-    return {
-        name: {"required": _flag(findings, entries["required"].value)} if "required" in entries else {}
-        for name, entries in _named(findings, node, "'secrets'", _CALL_SECRET).items()
-    }
-
-
-def _call_outputs(findings: Findings, node: Node) -> dict[str, Any]:
-    outputs: dict[str, Any] = {}
-    for name, entries in _named(findings, node, "'outputs'", _CALL_OUTPUT).items():
-        if "value" in entries:
-            value = template(findings, entries["value"].value, "'value'", CALL_OUTPUT)
-            outputs[name] = {"value": value.source} if value else {}
-    return outputs
+def _check_timezone(findings: Findings, node: Node, value: str) -> None:
+    if value.lower() not in timezones():
+        message = f"found the time zone {shown(value)}, expected an IANA name such as 'Europe/London'"
+        findings.error(node, "timezone", message + guess_for(findings, value, timezones().values()))
 
 
 _SETTINGS: Final = {
-    ("workflow_dispatch", "inputs"): _dispatch_inputs,
-    ("workflow_call", "inputs"): _call_inputs,
-    ("workflow_call", "secrets"): _call_secrets,
-    ("workflow_call", "outputs"): _call_outputs,
+    ("workflow_dispatch", "inputs"): dispatch_inputs,
+    ("workflow_call", "inputs"): call_inputs,
+    ("workflow_call", "secrets"): call_secrets,
+    ("workflow_call", "outputs"): call_outputs,
 }

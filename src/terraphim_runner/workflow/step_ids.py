@@ -1,7 +1,7 @@
 """The ids of the steps of a job or of a composite action: each legal and new, and known to the steps after it."""
 
 from terraphim_runner.model.source import Related
-from terraphim_runner.workflow.fields import expected, guess, identifier, text
+from terraphim_runner.workflow.fields import MAX_DEFINED, expected, guess_for, identifier, text
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar
 from terraphim_runner.workflow.scalars import as_text
@@ -50,7 +50,7 @@ class StepIds:
             findings.error(node, "step-target", f"found {shown(name)} in '{key}', which is this step's own id")
             return None
         if name not in self._in_background:
-            known = guess(name, self._in_background)
+            known = guess_for(findings, name, self._in_background, most=MAX_DEFINED)
             message = f"found {shown(name)} in '{key}', expected the id of a step before this one"
             findings.error(node, "step-target", message + known)
             return None

@@ -36,6 +36,10 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """What else a step may have, by the key that makes it one."""
 
+_ALWAYS_RUNS: Final = {
+    **dict.fromkeys(("wait", "wait-all", "cancel"), "a step that waits or cancels always runs"),
+    "parallel": "put the condition on each of its steps",
+}
 _SHAPE: Final = Shape(what="a step", keys=tuple({**dict.fromkeys(_KEYS), **dict.fromkeys(_KEYS["run"]), "with": None}))
 
 
@@ -86,7 +90,7 @@ class _Steps:
         for key, entry in entries.items():
             if key != kind and key not in _KEYS[kind]:
                 message = f"found '{key}' in a step with '{kind}', where it has no use"
-                fix = "a step that waits or cancels always runs" if key == "if" else None
+                fix = _ALWAYS_RUNS.get(kind) if key == "if" else None
                 findings.error(entry.key, "unknown-key", message, fix=fix)
         return self._READ[kind](self, entries, own)
 

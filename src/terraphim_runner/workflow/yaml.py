@@ -21,6 +21,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from terraphim_runner.expressions.casing import fold
 from terraphim_runner.model.source import Related, Span
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.nodes import Entry, Mapping, Node, Scalar, ScalarValue, Sequence
@@ -181,8 +182,8 @@ class _Loader:
             key = self._node(event, depth + 1)
             last = self._node(self._next(), depth + 1)
             if isinstance(key, Scalar):
-                name = as_text(key)
-                first = folded.setdefault(name.upper(), key)
+                name = key.text if type(key.value) is str else as_text(key)
+                first = folded.setdefault(fold(name), key)
                 if first is not key:
                     self._duplicate(key, first)
                 if name != "<<" or not self._is_merge(key, last):

@@ -13,8 +13,10 @@ def _contains(arguments: Arguments) -> Value:
     search = arguments[0]
     if isinstance(search, Array):
         return len(search) > 0 and _has_item(search, arguments)
+    if isinstance(search, Object):
+        return False
     item = arguments[1]
-    if isinstance(search, Object) or isinstance(item, Array | Object):
+    if isinstance(item, Array | Object):
         return False
     text, part = to_string(search), to_string(item)
     arguments.budget.work(len(text) + len(part))

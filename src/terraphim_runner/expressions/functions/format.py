@@ -1,4 +1,7 @@
-"""``format(template, …)``: ``{0}`` stands for the first further argument; ``{{`` and ``}}`` are braces."""
+"""``format(template, …)``: ``{0}`` stands for the first further argument; ``{{`` and ``}}`` are braces.
+
+GitHub's grammar has a format after a colon, as in ``{0:x}``, but no value that takes one: only the empty one is legal.
+"""
 
 import re
 from typing import Final
@@ -8,7 +11,7 @@ from terraphim_runner.expressions.errors import EvaluationError
 from terraphim_runner.expressions.functions.signature import MANY, Arguments, Function
 from terraphim_runner.expressions.values import Value
 
-_PIECE: Final = re.compile(r"[^{}]++|\{\{|\}\}|\{([0-9]+)\}")
+_PIECE: Final = re.compile(r"[^{}]++|\{\{|\}\}|\{([0-9]+)(?:\}|:\}(?!\}))")
 
 
 def _format(arguments: Arguments) -> Value:

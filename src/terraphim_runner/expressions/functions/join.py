@@ -15,7 +15,8 @@ def _join(arguments: Arguments) -> Value:
         return to_string(items)
     if len(items) == 0:
         return ""
-    separator = _separator(arguments)
+    # With a single item GitHub does not look at the separator, so that it cannot fail.
+    separator = _separator(arguments) if len(items) > 1 else ""
     texts: list[str] = []
     for item in items:
         text = to_string(item)

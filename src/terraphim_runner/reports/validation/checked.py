@@ -11,6 +11,8 @@ class CheckedFile:
     """One file; ``text`` is None when it could not be read."""
 
     path: str
+    kind: str = "workflow"
+    """What the file is taken for: a ``workflow``, or an ``action``'s metadata."""
     text: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 

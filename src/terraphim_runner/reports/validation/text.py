@@ -1,5 +1,6 @@
 """For people: each diagnostic with its line of the source, and a summary."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +18,8 @@ def render_diagnostics(validation: Validation) -> str:
 
 def render_summary(validation: Validation) -> str:
     """Return one line that counts."""
-    files = _counted(len(validation.files), "workflow")
+    kinds = Counter(file.kind for file in validation.files)
+    files = ", ".join(_counted(number, kind) for kind, number in sorted(kinds.items(), reverse=True))
     errors, warnings = validation.count(Severity.ERROR), validation.count(Severity.WARNING)
     found = [_counted(errors, "problem")] if errors else []
     if warnings:

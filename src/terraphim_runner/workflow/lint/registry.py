@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from terraphim_runner.workflow.lint import (
+    broken_action,
     deprecated_command,
+    deprecated_input,
     fork_checkout,
     fork_secret,
+    missing_action,
+    missing_input,
     missing_timeout,
     script_injection,
+    unknown_input,
     unknown_step,
     unpinned_action,
     unreachable_job,
@@ -31,11 +36,16 @@ class Rule:
 RULES: Final = tuple(
     Rule(id=module.ID, summary=module.SUMMARY, docs=module.__doc__ or "", check=module.check)
     for module in (
+        broken_action,
         deprecated_command,
+        deprecated_input,
         fork_checkout,
         fork_secret,
+        missing_action,
+        missing_input,
         missing_timeout,
         script_injection,
+        unknown_input,
         unknown_step,
         unpinned_action,
         unreachable_job,

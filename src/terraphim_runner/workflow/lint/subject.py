@@ -12,6 +12,8 @@ from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related, Span
+from terraphim_runner.workflow.lint.own_actions import OwnAction, own_actions
+from terraphim_runner.workflow.metadata.linking import LinkedAction
 from terraphim_runner.workflow.nodes import Scalar
 from terraphim_runner.workflow.text import SourceText
 from terraphim_runner.workflow.tree import Condition, Job, Step, Workflow, all_steps
@@ -52,8 +54,9 @@ class JobSpots:
 class Subject:
     """The workflow, and what several rules ask of it. Computed when first asked for; never changes."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, actions: Mapping[str, LinkedAction] | None = None) -> None:
         self.workflow = workflow
+        self._actions = actions or {}
         self._located: tuple[Span, list[int]] | None = None
 
     @cached_property
@@ -69,6 +72,11 @@ class Subject:
     def env(self) -> tuple[Spot, ...]:
         """The expressions of the workflow's own ``env``."""
         return tuple(spots_in(self.workflow.env))
+
+    @cached_property
+    def own_actions(self) -> tuple[OwnAction, ...]:
+        """The steps that use an action of the workflow's own repository, as far as its files are known."""
+        return tuple(own_actions(self.workflow, self._actions))
 
     @cached_property
     def _source(self) -> SourceText:

@@ -9,7 +9,7 @@ from typing import Final
 from terraphim_runner.expressions.paths import ANY, paths_in
 from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.model.source import Related
-from terraphim_runner.workflow.fields import guess
+from terraphim_runner.workflow.fields import MAX_DEFINED, guess
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Spot, Subject
 from terraphim_runner.workflow.tree import Step
 
@@ -45,5 +45,5 @@ def _judge(subject: Subject, spot: Spot, ids: Mapping[str, Step], before: Mappin
             message = f"found {to_source(node)!r}, but that step has not run yet: the value is empty"
             yield Finding(span=span, message=message, related=(Related(message="the step", span=later.span),))
             continue
-        nearest = guess(path[1], [str(step.id) for step in ids.values()])
+        nearest = guess(path[1], [str(step.id) for step in ids.values()], most=MAX_DEFINED)
         yield Finding(span=span, message=f"found {to_source(node)!r}, but no step of the job has that id{nearest}")

@@ -3,11 +3,11 @@
 ``needs.<job>.outputs.<name>`` is wrong when the job does not declare that output, or is not among the direct needs; for
 a job that calls a workflow, when that one does not declare it, if it is a file of the same checkout.
 ``steps.<id>.outputs.<name>`` is wrong when the step's script mentions neither the name nor ``GITHUB_OUTPUT``, or when
-all that it appends to that file is plain ``echo "other=…"``. A script that hands over to another program is believed:
-the program may write the file.
+all that it appends to that file is plain ``echo "other=…"``. A script that calls anything but the usual tools, or that
+is in another shell, is believed: what it calls may write the file. It is wrong, too, when the step uses a composite
+action of the repository itself that does not declare that output; other actions may set what they do not declare.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -16,68 +16,47 @@ from terraphim_runner.expressions.printing import to_source
 from terraphim_runner.expressions.tree import Node
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related
+from terraphim_runner.workflow.lint.scripts import written_names
 from terraphim_runner.workflow.lint.subject import Finding, JobSpots, Subject
 from terraphim_runner.workflow.signature import signature
-from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step, Workflow
+from terraphim_runner.workflow.tree import CallJob, Job, RunStep, Step, UsesStep, Workflow
 
 ID: Final = "unset-output"
 SUMMARY: Final = "an output that is read and that nobody sets"
 
-_FILE: Final = "GITHUB_OUTPUT"
-_COMMAND: Final = "set-output"
-_WORD: Final = re.compile(r"[\w-]+")
-_ECHO: Final = re.compile(
-    r"""\s*echo\s+(?:-[neE]+\s+)?["']?(?P<name>[A-Za-z_][A-Za-z0-9_-]*)=[^\n]*>>\s*["']?\$\{?GITHUB_OUTPUT\}?["']?\s*$"""
-)
-_PROGRAM: Final = re.compile(
-    r"(?:^|[\s;|&(\"'])(?:\.{1,2}/|[\w.-]+/|source\s|\.\s)"
-    r"|\.(?:sh|bash|py|js|mjs|cjs|ts|rb|pl|ps1|php|go)\b"
-    r"|\b(?:make|just|task|npm|npx|yarn|pnpm|bun|deno|node|python3?|uv|poetry|nox|tox|go|cargo|bundle|rake"
-    r"|gradle|mvn|dotnet|nix|docker|bash|sh)\s",
-    re.MULTILINE,
-)
-"""What a script of its own may call that writes the file, or another one beside it."""
-
-
 _Problem = tuple[str, tuple[Related, ...]]
+_Composites = Mapping[int, frozenset[str]]
+"""What a composite action declares, by the identity of the step: an alias gives two steps one place in the file."""
+_Outputs = Mapping[JobKey, tuple[str, ...]]
+"""What the workflow declares that a job calls, for the calls that are linked."""
 
 
 class _Scripts:
     """What the scripts of a job's steps set, each read once."""
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self, steps: Iterable[Step], composites: _Composites) -> None:
         self.steps = {step.id.lower(): step for step in steps if step.id is not None}
+        self._composites = composites
         self._known: dict[str, frozenset[str] | None] = {}
 
     def may_set(self, key: str, name: str) -> bool:
         if key not in self._known:
             step = self.steps[key]
-            self._known[key] = _names(step) if isinstance(step, RunStep) else None
+            self._known[key] = written_names(step) if isinstance(step, RunStep) else self._composites.get(id(step))
         names = self._known[key]
         return names is None or name in names
 
 
-def _names(step: RunStep) -> frozenset[str] | None:
-    """Return every name that the script may set, in lower case; None when that cannot be told."""
-    script = step.run.source
-    if _PROGRAM.search(script) or not any(isinstance(part, str) and part.strip() for part in step.run.parts):
-        return None
-    if _FILE not in script and _COMMAND not in script:
-        return frozenset(_WORD.findall(script.lower()))
-    lines = [line for line in script.splitlines() if _FILE in line or _COMMAND in line]
-    names = [found["name"].lower() for found in map(_ECHO.match, lines) if found]
-    return frozenset(names) if len(names) == len(lines) else None
-
-
 def check(subject: Subject) -> Iterator[Finding]:
     """Look at each expression of each job."""
+    composites = {
+        id(item.step): item.interface.outputs
+        for item in subject.own_actions
+        if item.interface is not None and item.interface.outputs is not None
+    }
     outputs = _outputs_of_calls(subject.workflow)
     for item in subject.jobs.values():
-        yield from _job(subject, item, outputs)
-
-
-_Outputs = Mapping[JobKey, tuple[str, ...]]
-"""What the workflow declares that a job calls, for the calls that are linked."""
+        yield from _job(subject, item, composites, outputs)
 
 
 def _outputs_of_calls(workflow: Workflow) -> _Outputs:
@@ -90,8 +69,8 @@ def _outputs_of_calls(workflow: Workflow) -> _Outputs:
     return {key: asked[id(called)] for key, called in workflow.calls.items()}
 
 
-def _job(subject: Subject, item: JobSpots, outputs: _Outputs) -> Iterator[Finding]:
-    scripts = _Scripts(step for step, _ in item.steps)
+def _job(subject: Subject, item: JobSpots, composites: _Composites, outputs: _Outputs) -> Iterator[Finding]:
+    scripts = _Scripts((step for step, _ in item.steps), composites)
     needs = {need.job.lower(): subject.workflow.jobs[need.job] for need in item.job.needs}
     for spot in (*item.own, *(spot for _, spots in item.steps for spot in spots)):
         for path, node in paths_in(spot.expression.root):
@@ -113,7 +92,8 @@ def _problem(path: Path, node: Node, scripts: _Scripts, needs: dict[str, Job], c
         step = scripts.steps[path[1]]
         if not scripts.may_set(path[1], name):
             related = (Related(message="the step", span=step.span),)
-            return f"found {to_source(node)!r}, but the script of step {step.id!r} never sets it", related
+            setter = "action" if isinstance(step, UsesStep) else "script"
+            return f"found {to_source(node)!r}, but the {setter} of step {step.id!r} never sets it", related
     return None
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.actions import parse_uses
 from terraphim_runner.workflow.fields import Shape, expected
@@ -43,7 +44,8 @@ def _step(findings: Findings, node: Node, ids: StepIds) -> RunStep | UsesStep | 
     if "run" in given and "uses" in given:
         first, second = sorted((given["run"].key, given["uses"].key), key=lambda key: key.start)
         message = f"found both '{second.text}' and '{first.text}' in one step, expected one of them"
-        findings.error(second, "step-kind", message)
+        related = Related(message="the other one", span=findings.source.of(first))
+        findings.error(second, "step-kind", message, related=(related,))
         return None
     shape, read = (_RUN, _run) if "run" in given else (_USES, _uses)
     entries = shape.read(findings, node) or {}

@@ -52,6 +52,6 @@ def _required(findings: Findings, node: Node, what: str) -> bool:
     if isinstance(node, Scalar) and isinstance(node.value, bool):
         return node.value
     if refuse_expressions(findings, node, what):
-        words = f"found {nodes.kind(node)}, expected true or false as {what}"
-        findings.warning(node, "type", words, fix="GitHub never enforces it; write it without quotes")
+        found = nodes.kind(node) + (f" {shown(node)}" if isinstance(node, Scalar) and node.text else "")
+        findings.warning(node, "type", f"found {found}, expected true or false as {what}")
     return isinstance(node, Scalar) and node.text.lower() == "true"

@@ -18,7 +18,7 @@ from terraphim_runner.workflow.metadata.tree import (
     PluginRuns,
 )
 from terraphim_runner.workflow.nodes import Entry, Node, Sequence
-from terraphim_runner.workflow.templates import template, templates
+from terraphim_runner.workflow.templates import is_expression, template, templates
 from terraphim_runner.workflow.tree import Condition
 
 _DOCKER_KEYS: Final = ("entrypoint", "args", "env", "pre-entrypoint", "pre-if", "post-entrypoint", "post-if")
@@ -30,8 +30,8 @@ _SHAPES: Final = {
     "node": Shape(what="'runs' of a JavaScript action", keys=("using", "main", *_NODE_KEYS), required=("main",)),
 }
 _PLUGIN: Final = Shape(what="'runs' of a plugin", keys=("plugin",))
-_TELLTALE: Final = {"steps": "composite", "image": "docker", "main": "node"}
-"""The key that says what an action is when ``using`` does not."""
+_TELLTALE: Final = {"main": "node", "image": "docker", "steps": "composite"}
+"""The key that says what an action is when ``using`` does not; the first that is there."""
 
 USING: Final = ("composite", "docker", *NODE_RUNTIMES)
 
@@ -101,6 +101,10 @@ def _condition(key: str, allowed: Availability) -> Callable[[Findings, Node], Co
     """Return a reader of a condition without an implied ``success()``, and without ``${{ }}``: GitHub takes none."""
 
     def read(findings: Findings, node: Node) -> Condition | None:
+        if is_expression(node):
+            message = f"found '${{{{ }}}}' in '{key}', expected a condition without it: GitHub takes none here"
+            findings.error(node, "expression-place", message, fix="write the condition alone")
+            return None
         source = text(findings, node, f"'{key}'")
         if source is None or not isinstance(node, nodes.Scalar):
             return None
