@@ -169,6 +169,12 @@ async def test_job_that_asks_for_the_group_of_its_own_run_is_cancelled_at_once(f
     assert await floor.state(run) == CANCELLED
 
 
+async def test_run_whose_last_job_closes_a_circle_ends_at_once(floor):
+    run = await floor.push(jobs_in("prod", run="prod"))
+    assert await floor.legs(run) == {"j0": "cancelled"}
+    assert await floor.state(run) == CANCELLED
+
+
 async def test_runs_that_hold_what_the_other_asks_for_do_not_wait_for_ever(floor):
     first = await floor.push(
         "on: push\nconcurrency: one\njobs:\n  early: {runs-on: x, steps: [{run: x}]}\n"
@@ -178,8 +184,9 @@ async def test_runs_that_hold_what_the_other_asks_for_do_not_wait_for_ever(floor
     assert await floor.legs(second) == {"j0": "pending"}
     await floor.end(first, "early")
     assert await floor.legs(first) == {"early": "success", "late": "cancelled"}
-    assert "a deadlock: whoever holds the concurrency group 'two' waits for 'one'" in (
-        (await floor.row(first, "late"))["reason"]
+    assert (
+        "a deadlock: whoever holds the concurrency group 'two' waits for 'one'"
+        in ((await floor.row(first, "late"))["reason"])
     )
     await floor.end(second, "j0")
     assert await floor.state(second) == SUCCESS

@@ -78,6 +78,12 @@ def count_legs(connection: Connection, run_id: RunId) -> int:
     return connection.execute(counted).scalar_one()
 
 
+def calls(connection: Connection, run_id: RunId) -> list[JobKey]:
+    """Return the job of each leg of a run that is a call."""
+    found = select(jobs.c.job).where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.CALL)
+    return [JobKey(row.job) for row in connection.execute(found)]
+
+
 def exist(connection: Connection, run_id: RunId) -> bool:
     """Tell whether anything of a run was planned yet."""
     return connection.execute(select(jobs.c.id).where(jobs.c.run_id == int(run_id)).limit(1)).first() is not None
