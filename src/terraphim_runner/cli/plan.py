@@ -45,7 +45,9 @@ def plan(
     workflow: Annotated[Path, typer.Option(help="The workflow file.")],
     repo: Annotated[Path, typer.Option(help="The checkout that the event is about.")] = Path(),
     event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
-    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    job: Annotated[
+        str | None, typer.Option(help="Only this job and those that it needs; call/job for a called one.")
+    ] = None,
     var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Text, JSON, or a picture.")] = Format.TEXT,

@@ -70,7 +70,9 @@ def run(
         Path | None, typer.Option(help="The workflow file; without it all that the event triggers.")
     ] = None,
     repo: Annotated[Path, typer.Option(help="The checkout; its uncommitted changes are part of the run.")] = Path(),
-    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    job: Annotated[
+        str | None, typer.Option(help="Only this job and those that it needs; call/job for a called one.")
+    ] = None,
     event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
     secret: Annotated[list[str] | None, typer.Option(help="K=V, or K alone to take $K.")] = None,
     secret_file: Annotated[Path | None, typer.Option(help="Secrets as lines K=V.")] = None,

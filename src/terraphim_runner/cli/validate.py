@@ -28,7 +28,7 @@ from terraphim_runner.reports.validation import (
 from terraphim_runner.workflow import parse, unsupported
 from terraphim_runner.workflow.linking import FileReference, Linked, Linker
 from terraphim_runner.workflow.lint import MAX_PER_RULE, RULES, lint
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
 from terraphim_runner.workflow.yaml import MAX_BYTES
 
 _DEFAULT: Final = Path(".github/workflows")
@@ -151,7 +151,8 @@ def _check(file: Path, disabled: frozenset[str] | None) -> CheckedFile:
 def _linked(file: Path, workflow: Workflow) -> Linked:
     """Link a file that lies in a checkout with those of the same checkout that it calls."""
     folder = file.absolute().parent
-    if folder.parts[-2:] != _DEFAULT.parts:
+    calls = any(isinstance(job, CallJob) for job in workflow.jobs.values())
+    if not calls or folder.parts[-2:] != _DEFAULT.parts:
         return Linked(workflow=workflow)
     at = FileReference(path=(_DEFAULT / file.name).as_posix())
     return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))

@@ -7,7 +7,7 @@ from typing import Final
 import typer
 
 from terraphim_runner.cli.console import for_terminal
-from terraphim_runner.github.contents.called import read_working_file
+from terraphim_runner.cli.working_files import read_working_file
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.workflow import parse

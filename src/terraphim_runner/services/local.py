@@ -134,7 +134,7 @@ class LocalRun:
         """Run everything and return the run's conclusion."""
         async with anyio.create_task_group() as group:
             while not isinstance(decision := await self._step(group), Finish):
-                if not decision and not self._changed.is_set() and not await self._untangle():
+                if not decision and not await self._untangle():
                     await self._changed.wait()
             return decision.conclusion
         raise AssertionError("a task group swallowed an exception")
@@ -230,7 +230,8 @@ class LocalRun:
     async def _untangle(self) -> bool:
         """End a wait that can have no end, by cancelling who came last; tell whether there was one.
 
-        Two calls that each hold what a job below the other asks for would wait for ever.
+        Two calls that each hold what a job below the other asks for would wait for ever. Called after a step that
+        changed nothing: such a step never gave way to anybody, so what it saw is still so.
         """
         at_work = {Status.QUEUED, Status.IN_PROGRESS}
         if any(leg.status in at_work and isinstance(leg.planned, PlannedLeg) for leg in self._legs.values()):

@@ -1,6 +1,7 @@
 """``unset-output``: an output that is read and that nobody sets, so the value is empty.
 
-``needs.<job>.outputs.<name>`` is wrong when the job does not declare that output, or is not among the direct needs.
+``needs.<job>.outputs.<name>`` is wrong when the job does not declare that output, or is not among the direct needs; for
+a job that calls a workflow, when that one does not declare it, if it is a file of the same checkout.
 ``steps.<id>.outputs.<name>`` is wrong when the step's script mentions neither the name nor ``GITHUB_OUTPUT``, or when
 all that it appends to that file is plain ``echo "other=…"``. A script that hands over to another program is believed:
 the program may write the file.
