@@ -212,12 +212,11 @@ def set_machine(connection: Connection, job_id: JobId, description: str) -> None
 
 
 def unfinished(connection: Connection) -> list[StoredJob]:
-    """Return every leg that is in the queue or on a machine, oldest first, locked until the transaction ends."""
+    """Return every leg that is in the queue or on a machine, oldest first."""
     statement = (
         select(jobs)
         .where(jobs.c.kind == JobKind.LEG, jobs.c.status.in_([Status.QUEUED, Status.IN_PROGRESS]))
         .order_by(jobs.c.id)
-        .with_for_update()
     )
     return [_stored(row) for row in connection.execute(statement)]
 
