@@ -82,6 +82,13 @@ class FixedClock:
         return datetime(2026, 1, 2, tzinfo=UTC)
 
 
+class DyingAdvancer(Advancer):
+    """A server that dies before it advances anything."""
+
+    async def advance(self, *run_ids: RunId) -> None:
+        return
+
+
 @dataclass(slots=True)
 class Floor:
     """A server on whose floor the test is the machines."""
@@ -99,13 +106,16 @@ class Floor:
 
     @property
     def intake(self) -> Intake:
+        return self._intake(self.advancer)
+
+    def _intake(self, advancer: Advancer) -> Intake:
         return Intake(
             database=self.database,
             queue=self.queue,
             sources=self.sources,
             repositories=Repositories(),
             addresses=Addresses(server_url="https://github.com", api_url="https://api.github.com"),
-            advancer=self.advancer,
+            advancer=advancer,
             clock=self.clock,
         )
 
@@ -121,8 +131,13 @@ class Floor:
             clock=self.clock,
         )
 
-    async def push(self, text: str, called: str | None = None, *, repository: str = "o/r") -> RunId:
-        """Take a push of a workflow file in, and of ``called.yml`` that it calls; return its run."""
+    async def push(
+        self, text: str, called: str | None = None, *, repository: str = "o/r", crash: bool = False
+    ) -> RunId:
+        """Take a push of a workflow file in, and of ``called.yml`` that it calls; return its run.
+
+        With ``crash`` the run is stored, and the server dies then.
+        """
         self.pushes += 1
         self.sources.files = {PATH: text}
         self.sources.called_files = {} if called is None else {CALLED_PATH: called}
@@ -147,7 +162,12 @@ class Floor:
             received_at=self.clock.now(),
         )
         await self.database.write(deliveries.insert, delivery)
-        await self.intake.intake_once(delivery.id)
+        advancer = self.advancer
+        if crash:
+            advancer = DyingAdvancer(
+                database=self.database, queue=self.queue, cancellations=self.cancellations, clock=self.clock
+            )
+        await self._intake(advancer).intake_once(delivery.id)
         newest = await self.database.read(runs.listing, limit=1)
         return RunId(str(newest[0]["id"]))
 

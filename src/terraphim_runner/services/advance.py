@@ -63,7 +63,8 @@ class Advancer:
     async def advance(self, *run_ids: RunId) -> None:
         """Do everything that can be done for the runs now, and for those that this concerns in turn.
 
-        A run that cannot be planned gets the verdict failure.
+        A run that cannot be planned gets the verdict failure. What is raised is trouble with the store or the engine;
+        runs that were not reached then are the sweep's.
         """
         ahead = list(dict.fromkeys(run_ids))
         while ahead:

@@ -242,6 +242,7 @@ class Intake:
             "inputs": dict(dispatch_inputs(workflow, event).values),
         }
         runs.set_contexts(connection, run_id, contexts, payload=event.payload)
+        runs.set_display_title(connection, run_id, workflow.title)
         concerned = self._enter_group(connection, run_id, new.repository, workflow, contexts)
         return [run_id, *sorted(concerned - {run_id}, key=int)]
 
@@ -258,7 +259,10 @@ class Intake:
         if group is None:
             return frozenset()
         if isinstance(group, PlannedGroup):
-            return claims.add(connection, repository, run_id, group)
+            concerned = claims.add(connection, repository, run_id, group)
+            if run_id not in concerned:
+                runs.wait(connection, run_id)
+            return concerned
         return runs.complete(
             connection,
             run_id,
