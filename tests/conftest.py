@@ -62,6 +62,17 @@ def postgres_template(postgres_url: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'bare.sqlite'}"
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"t{uuid4().hex}"
+    _psql(server, f"CREATE DATABASE {name}")
+    return f"{server}{name}".replace("postgresql:", "postgresql+psycopg:")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     if request.param == "sqlite":
         path = tmp_path / "test.sqlite"

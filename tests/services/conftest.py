@@ -1,7 +1,7 @@
 """A server's services without machines: what runs, and when it ends, is for the test to say."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from terraphim_runner.model.ids import DeliveryId, HostId, JobId, LegKey, RunId
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.ports import Checkout, CheckoutRequest, SourceTree
 from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.calls import Fetch
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.intake import Addresses, Intake
 from terraphim_runner.services.recovery import Recovery
@@ -21,9 +22,11 @@ from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Prepared, SourceFile
 from terraphim_runner.store import deliveries, jobs, runs
 from terraphim_runner.store.database import Database
+from terraphim_runner.workflow.linking import CalledFile, FileReference
 
 HOST = HostId("h1")
 PATH = ".github/workflows/a.yml"
+CALLED_PATH = ".github/workflows/called.yml"
 
 
 class NoTree:
@@ -40,6 +43,7 @@ class MemorySources:
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
+        self.called_files: dict[str, str] = {}
 
     async def prepare(self, event: Event) -> Prepared:
         files = tuple(SourceFile(path=path, text=text) for path, text in self.files.items())
@@ -47,6 +51,13 @@ class MemorySources:
 
     def tree(self, event: Event) -> SourceTree:
         return NoTree()
+
+    def called(self, event: Event) -> Fetch:
+        async def fetch(reference: FileReference) -> CalledFile:
+            text = self.called_files.get(reference.path)
+            return CalledFile(error="there is no such file") if text is None else CalledFile(text=text)
+
+        return fetch
 
 
 class MemoryQueue:
@@ -71,6 +82,13 @@ class FixedClock:
         return datetime(2026, 1, 2, tzinfo=UTC)
 
 
+class DyingAdvancer(Advancer):
+    """A server that dies before it advances anything."""
+
+    async def advance(self, *run_ids: RunId) -> None:
+        return
+
+
 @dataclass(slots=True)
 class Floor:
     """A server on whose floor the test is the machines."""
@@ -88,13 +106,16 @@ class Floor:
 
     @property
     def intake(self) -> Intake:
+        return self._intake(self.advancer)
+
+    def _intake(self, advancer: Advancer) -> Intake:
         return Intake(
             database=self.database,
             queue=self.queue,
             sources=self.sources,
             repositories=Repositories(),
             addresses=Addresses(server_url="https://github.com", api_url="https://api.github.com"),
-            advancer=self.advancer,
+            advancer=advancer,
             clock=self.clock,
         )
 
@@ -110,12 +131,18 @@ class Floor:
             clock=self.clock,
         )
 
-    async def push(self, text: str, *, repository: str = "o/r", branch: str = "main") -> RunId:
-        """Take a push of a workflow file in; return its run."""
+    async def push(
+        self, text: str, called: str | None = None, *, repository: str = "o/r", crash: bool = False
+    ) -> RunId:
+        """Take a push of a workflow file in, and of ``called.yml`` that it calls; return its run.
+
+        With ``crash`` the run is stored, and the server dies then.
+        """
         self.pushes += 1
         self.sources.files = {PATH: text}
+        self.sources.called_files = {} if called is None else {CALLED_PATH: called}
         payload = {
-            "ref": f"refs/heads/{branch}",
+            "ref": "refs/heads/main",
             "before": "0" * 40,
             "after": f"{self.pushes:040x}",
             "deleted": False,
@@ -135,34 +162,14 @@ class Floor:
             received_at=self.clock.now(),
         )
         await self.database.write(deliveries.insert, delivery)
-        await self.intake.intake_once(delivery.id)
+        advancer = self.advancer
+        if crash:
+            advancer = DyingAdvancer(
+                database=self.database, queue=self.queue, cancellations=self.cancellations, clock=self.clock
+            )
+        await self._intake(advancer).intake_once(delivery.id)
         newest = await self.database.read(runs.listing, limit=1)
         return RunId(str(newest[0]["id"]))
-
-    async def start(self, text: str, called: Sequence[Mapping[str, Any]]) -> RunId:
-        """Start a run whose called workflows were fetched: ``called`` are their files as they are stored."""
-        self.pushes += 1
-        delivery = Delivery(
-            id=DeliveryId(f"d{self.pushes}"), event="push", body=b"{}", received_at=self.clock.now()
-        )
-        await self.database.write(deliveries.insert, delivery)
-        new = runs.NewRun(
-            delivery=delivery.id,
-            repository="o/r",
-            path=PATH,
-            title="t",
-            event="push",
-            ref="refs/heads/main",
-            sha="a" * 40,
-            source=text,
-            called=called,
-        )
-        created = await self.database.write(runs.create, new, at=self.clock.now())
-        assert created is not None
-        contexts = {"github": {"event": {}}, "vars": {}, "inputs": {}}
-        await self.database.write(runs.set_contexts, created[0], contexts, payload={})
-        await self.advancer.advance(created[0])
-        return created[0]
 
     async def run(self, run: RunId) -> dict[str, Any]:
         found = await self.database.read(runs.describe, run)
@@ -215,6 +222,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def floor_of() -> type[Floor]:
+    """For databases of a test's own."""
+    return Floor
+
+
 @pytest.fixture
-def floor(database: Database) -> Iterator[Floor]:
-    yield Floor(database)
+def floor(database: Database) -> Floor:
+    return Floor(database)

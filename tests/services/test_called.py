@@ -34,12 +34,8 @@ jobs:
 """
 
 
-def called_file(text: str, name: str = "called.yml") -> dict[str, Any]:
-    return {"repository": None, "ref": None, "path": f".github/workflows/{name}", "sha": None, "text": text}
-
-
 async def test_jobs_of_a_called_workflow_are_jobs_of_the_run(floor):
-    run = await floor.start(CALLER, [called_file(CALLED)])
+    run = await floor.push(CALLER, CALLED)
     assert await floor.legs(run) == {"first": "queued"}
     await floor.end(run, "first")
     assert await floor.legs(run) == {
@@ -59,7 +55,7 @@ async def test_jobs_of_a_called_workflow_are_jobs_of_the_run(floor):
 
 
 async def test_call_is_never_handed_to_a_machine(floor):
-    run = await floor.start(CALLER, [called_file(CALLED)])
+    run = await floor.push(CALLER, CALLED)
     await floor.end(run, "first")
     call = await floor.job(run, "deploy")
     assert call.id not in {job for job, _ in floor.queue.attempts}
@@ -71,7 +67,7 @@ async def test_call_is_never_handed_to_a_machine(floor):
 
 async def test_call_whose_output_does_not_evaluate_fails_with_the_diagnostic(floor):
     called = CALLED.replace("jobs.build.outputs.url", "fromJSON(jobs.build.outputs.url)")
-    run = await floor.start(CALLER, [called_file(called)])
+    run = await floor.push(CALLER, called)
     await floor.end(run, "first")
     await floor.end(run, "deploy/build", outputs={"url": "{"})
     row = await floor.row(run, "deploy")
@@ -82,10 +78,10 @@ async def test_call_whose_output_does_not_evaluate_fails_with_the_diagnostic(flo
 
 async def test_call_that_is_displaced_ends_with_its_jobs(floor):
     text = CALLER.replace("with:", "concurrency: {group: g, cancel-in-progress: true}\n    with:")
-    first = await floor.start(text, [called_file(CALLED)])
+    first = await floor.push(text, CALLED)
     await floor.end(first, "first")
     job = await floor.begin(first, "deploy/build")
-    second = await floor.start(text, [called_file(CALLED)])
+    second = await floor.push(text, CALLED)
     with floor.cancellations.of(job.id) as cancellation:
         await floor.end(second, "first")
         assert cancellation.requested
@@ -105,10 +101,8 @@ async def test_call_that_is_displaced_ends_with_its_jobs(floor):
 
 
 async def test_job_that_asks_for_the_group_of_a_call_above_it_is_cancelled_at_once(floor):
-    called = CALLED.replace("on:\n", "concurrency: G\non:\n").replace(
-        "build: {", "build: {concurrency: g, "
-    )
-    run = await floor.start(CALLER, [called_file(called)])
+    called = CALLED.replace("on:\n", "concurrency: G\non:\n").replace("build: {", "build: {concurrency: g, ")
+    run = await floor.push(CALLER, called)
     await floor.end(run, "first")
     assert (await floor.legs(run))["deploy/build"] == "cancelled"
     reason = (await floor.row(run, "deploy/build"))["reason"]
@@ -120,7 +114,7 @@ async def test_call_waits_for_the_groups_of_its_job_and_of_its_workflow(floor):
     holder = await floor.push("on: push\njobs:\n  a: {concurrency: a, runs-on: x, steps: [{run: x}]}\n")
     other = await floor.push("on: push\njobs:\n  b: {concurrency: b, runs-on: x, steps: [{run: x}]}\n")
     text = CALLER.replace("with:", "concurrency: b\n    with:")
-    run = await floor.start(text, [called_file(f"concurrency: a\n{CALLED}")])
+    run = await floor.push(text, f"concurrency: a\n{CALLED}")
     await floor.end(run, "first")
     assert (await floor.legs(run))["deploy"] == "pending"
     await floor.end(holder, "a")
@@ -130,13 +124,13 @@ async def test_call_waits_for_the_groups_of_its_job_and_of_its_workflow(floor):
 
 
 async def test_calls_that_hold_what_the_jobs_of_the_other_ask_for_do_not_wait_for_ever(floor):
-    def called(group: str) -> dict[str, Any]:
+    def called(group: str) -> str:
         job = f"  late: {{needs: build, concurrency: {group}, runs-on: x, steps: [{{run: x}}]}}\n"
-        return called_file(CALLED + job)
+        return CALLED + job
 
     text = CALLER.replace("with:", "concurrency: {}\n    with:")
-    first = await floor.start(text.replace("{}", "one"), [called("two")])
-    second = await floor.start(text.replace("{}", "two"), [called("one")])
+    first = await floor.push(text.replace("{}", "one"), called("two"))
+    second = await floor.push(text.replace("{}", "two"), called("one"))
     for leg in ("first", "deploy/build"):
         await floor.end(first, leg)
         await floor.end(second, leg)
@@ -159,21 +153,37 @@ async def test_matrix_of_calls_counts_towards_the_bound_of_legs(floor):
     called = "on: workflow_call\njobs:\n" + "".join(
         f"  j{index}: {{runs-on: x, steps: [{{run: x}}]}}\n" for index in range(6)
     )
-    run = await floor.start(caller, [called_file(called)])
+    run = await floor.push(caller, called)
     rows = await floor.database.read(jobs.describe, run)
     assert sum(row["kind"] in {"leg", "call"} for row in rows) == MAX_LEGS
     assert any("expected at most 1024" in (row["reason"] or "") for row in rows if row["kind"] == "rejected")
 
 
-async def test_run_that_calls_what_was_not_stored_fails_with_the_reason(floor):
-    run = await floor.start(CALLER, [])
+async def test_matrix_of_calls_is_bounded_by_what_the_calls_bring(floor):
+    caller = (
+        "on: push\njobs:\n  c:\n"
+        "    strategy: {matrix: {n: [1, 2, 3, 4, 5, 6, 7, 8, 9]}}\n"
+        "    uses: ./.github/workflows/called.yml\n"
+    )
+    called = "on: workflow_call\njobs:\n" + "".join(
+        f"  j{index}: {{if: false, runs-on: x, steps: [{{run: x}}]}}\n" for index in range(1000)
+    )
+    run = await floor.push(caller, called)
+    assert await floor.legs(run) == {"c": "failure"}
+    reason = (await floor.row(run, "c"))["reason"]
+    assert "the workflows that the run calls would have 9000 jobs, expected at most 8192" in reason
+
+
+async def test_run_that_calls_what_there_is_not_ends_before_it_starts(floor):
+    run = await floor.push(CALLER)
     found = await floor.run(run)
-    assert (found["status"], found["conclusion"]) == ("completed", "failure")
-    assert "no longer valid" in found["error"]
+    assert (found["status"], found["conclusion"]) == ("completed", "startup_failure")
+    assert found["error"] == "what the workflow calls is not valid"
+    assert "there is no such file" in found["diagnostics"][0]["message"]
 
 
 async def test_run_that_cannot_go_on_ends_its_calls(floor):
-    run = await floor.start(CALLER, [called_file(CALLED)])
+    run = await floor.push(CALLER, CALLED)
     await floor.end(run, "first")
 
     def damage(connection: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from terraphim_runner.model.ids import RunId
 from terraphim_runner.model.states import Conclusion, Status
-from terraphim_runner.store import claims, jobs, tables
+from terraphim_runner.store import claims, jobs, runs, tables
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +169,12 @@ async def test_job_that_asks_for_the_group_of_its_own_run_is_cancelled_at_once(f
     assert await floor.state(run) == CANCELLED
 
 
+async def test_run_whose_last_job_closes_a_circle_ends_at_once(floor):
+    run = await floor.push(jobs_in("prod", run="prod"))
+    assert await floor.legs(run) == {"j0": "cancelled"}
+    assert await floor.state(run) == CANCELLED
+
+
 async def test_runs_that_hold_what_the_other_asks_for_do_not_wait_for_ever(floor):
     first = await floor.push(
         "on: push\nconcurrency: one\njobs:\n  early: {runs-on: x, steps: [{run: x}]}\n"
@@ -178,8 +184,9 @@ async def test_runs_that_hold_what_the_other_asks_for_do_not_wait_for_ever(floor
     assert await floor.legs(second) == {"j0": "pending"}
     await floor.end(first, "early")
     assert await floor.legs(first) == {"early": "success", "late": "cancelled"}
-    assert "a deadlock: whoever holds the concurrency group 'two' waits for 'one'" in (
-        (await floor.row(first, "late"))["reason"]
+    assert (
+        "a deadlock: whoever holds the concurrency group 'two' waits for 'one'"
+        in ((await floor.row(first, "late"))["reason"])
     )
     await floor.end(second, "j0")
     assert await floor.state(second) == SUCCESS
@@ -199,8 +206,30 @@ async def test_sweep_heals_a_crash_between_the_end_of_a_job_and_those_that_wait(
     assert await floor.state(second) == PENDING
     await floor.recovery.sweep_once(starting=True)
     assert await floor.state(first) == SUCCESS
-    await floor.recovery.sweep_once()
     assert await floor.legs(second) == {"a": "queued"}
+
+
+async def test_sweep_heals_a_crash_between_the_end_of_a_run_and_those_that_wait(floor):
+    first, second = [await floor.push(DEFAULT) for _ in range(2)]
+    at = floor.clock.now()
+    await floor.database.write(jobs.complete, await floor.job(first, "a"), Conclusion.SUCCESS, at=at)
+    assert await floor.database.write(runs.complete, first, Conclusion.SUCCESS, at=at) == {second}
+    assert await floor.state(second) == PENDING
+    await floor.recovery.sweep_once(starting=True)
+    assert await floor.legs(second) == {"a": "queued"}
+
+
+async def test_sweep_heals_a_crash_between_the_creation_of_a_run_and_those_it_displaces(floor):
+    first = await floor.push(CANCELLING)
+    await floor.begin(first, "a")
+    second, third = [await floor.push(CANCELLING, crash=True) for _ in range(2)]
+    assert [await floor.state(run) for run in (second, third)] == [PENDING] * 2
+    assert (await floor.job(first, "a")).cancel_reason is None
+    await floor.recovery.sweep_once(starting=True)
+    await floor.recovery.sweep_once(starting=True)
+    assert await floor.state(second) == CANCELLED
+    assert await floor.state(first) == CANCELLED
+    assert await floor.legs(third) == {"a": "queued"}
 
 
 async def test_sweep_heals_a_crash_between_the_grant_and_the_run_that_it_is_for(floor):
@@ -209,6 +238,7 @@ async def test_sweep_heals_a_crash_between_the_grant_and_the_run_that_it_is_for(
     await floor.end(first, "j0", crash=True)
     assert await floor.legs(second) == {"j0": "pending"}
     await floor.advancer.advance(first)
+    assert await floor.legs(second) == {"j0": "pending"}
     await floor.recovery.sweep_once(starting=True)
     assert await floor.legs(second) == {"j0": "queued"}
 

@@ -40,10 +40,13 @@ from terraphim_runner.services.turns import Turns
 from terraphim_runner.services.workflows import stored_workflow
 from terraphim_runner.store import claims, jobs, runs
 from terraphim_runner.store.database import Database
+from terraphim_runner.workflow.tree import Workflow
 
 MAX_ROUNDS = 10_000
 MAX_LEGS = 1024
 """Of one run. GitHub bounds each matrix at 256; how many of those a stranger's workflow has must be bounded too."""
+MAX_CALLED_JOBS = 8192
+"""Of all calls of one run, also of jobs that are skipped: a matrix of calls brings a whole workflow with each leg."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,8 @@ class Advancer:
     async def advance(self, *run_ids: RunId) -> None:
         """Do everything that can be done for the runs now, and for those that this concerns in turn.
 
-        A run that cannot be planned gets the verdict failure.
+        A run that cannot be planned gets the verdict failure. What is raised is trouble with the store or the engine;
+        runs that were not reached then are the sweep's.
         """
         ahead = list(dict.fromkeys(run_ids))
         while ahead:
@@ -103,7 +107,9 @@ class Advancer:
             return effects
         carried = _Decisions(connection, run, turns, effects, now=now)
         for _ in range(MAX_ROUNDS):
-            if not (turns.take() | carried.carry_out()):
+            turned = turns.take()
+            decided = carried.carry_out()
+            if carried.finished or not (turned or decided):
                 return effects
         raise AssertionError(f"the planner did not come to rest within {MAX_ROUNDS} rounds")
 
@@ -134,11 +140,12 @@ class _Decisions:
         self._run = run
         self._workflow = stored_workflow(run)
         self._turns = turns
+        self.finished = False
         self._effects = effects
         self._now = now
 
     def carry_out(self) -> bool:
-        """Carry out what is to be decided now; tell whether there may be more."""
+        """Carry out what is to be decided now; tell whether there was anything."""
         snapshot = RunSnapshot(
             contexts=self._run.contexts,
             jobs=jobs.snapshot(self._connection, self._run.id),
@@ -147,7 +154,7 @@ class _Decisions:
         decisions = decide(self._workflow, snapshot)
         for decision in decisions:
             self._apply(decision)
-        return bool(decisions) and not any(isinstance(decision, Finish) for decision in decisions)
+        return bool(decisions)
 
     def _apply(self, decision: Decision) -> None:
         connection, run_id = self._connection, self._run.id
@@ -169,17 +176,34 @@ class _Decisions:
                 self._conclude(decision)
             case Finish():
                 self._effects.concerned |= runs.complete(connection, run_id, decision.conclusion, at=self._now)
+                self.finished = True
 
     def _expand(self, decision: Expand) -> None:
-        legs = jobs.count_legs(self._connection, self._run.id) + len(decision.legs)
-        if legs <= MAX_LEGS:
+        message = self._excess(decision)
+        if message is None:
             jobs.add_legs(self._connection, self._run.id, decision.job, decision.legs, at=self._now)
             return
         workflow, job = locate(self._workflow, decision.job)
-        message = f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
         diagnostic = Diagnostic(path=workflow.path, span=job.span, rule="limits", message=message)
         name = self._title(decision.job)
         jobs.add_rejected(self._connection, self._run.id, decision.job, (diagnostic,), name=name, at=self._now)
+
+    def _excess(self, decision: Expand) -> str | None:
+        """Return why a job's legs are too many; also those of a call, each of which brings all jobs of a workflow."""
+        legs = jobs.count_legs(self._connection, self._run.id) + len(decision.legs)
+        if legs > MAX_LEGS:
+            return f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
+        if not any(isinstance(leg, PlannedCall) for leg in decision.legs):
+            return None
+        calls = [*jobs.calls(self._connection, self._run.id), *(leg.job for leg in decision.legs)]
+        brought = sum(len(self._called(call).jobs) for call in calls)
+        if brought > MAX_CALLED_JOBS:
+            return f"the workflows that the run calls would have {brought} jobs, expected at most {MAX_CALLED_JOBS}"
+        return None
+
+    def _called(self, call: JobKey) -> Workflow:
+        workflow, job = locate(self._workflow, call)
+        return workflow.calls[job.key]
 
     def _conclude(self, decision: Conclude) -> None:
         problems = decision.diagnostics

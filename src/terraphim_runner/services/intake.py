@@ -1,9 +1,10 @@
 """Taking deliveries in: from a stored delivery to its runs."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -23,6 +24,7 @@ from terraphim_runner.planning.groups import run_group
 from terraphim_runner.planning.inputs import dispatch_inputs
 from terraphim_runner.ports import CheckoutError, Clock
 from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.calls import called_to_json, resolve
 from terraphim_runner.services.events import events_of
 from terraphim_runner.services.queue import Queue
 from terraphim_runner.services.repositories import Repositories
@@ -31,6 +33,7 @@ from terraphim_runner.store import claims, deliveries, runs
 from terraphim_runner.store.database import Database
 from terraphim_runner.store.deliveries import DeliveryState
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.linking import Linked
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.triggers import match
 
@@ -41,6 +44,8 @@ MAX_AT_ONCE = 8
 """Deliveries being taken in: each holds its body and some processes of git."""
 MAX_JOBS = 512
 """Of one workflow file. GitHub names no bound; a file of 1 MiB has room for thousands, each with a matrix."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +149,16 @@ class Intake:
         await self._advancer.advance(*created)
 
     async def _prepare(self, event: Event) -> Prepared:
+        return await self._retried(partial(self._sources.prepare, event))
+
+    async def _link(self, workflow: Workflow, event: Event) -> Linked:
+        """Return the workflow with all that it calls, or with what is wrong with that."""
+        return await self._retried(partial(resolve, workflow, self._sources.called(event)))
+
+    async def _retried(self, fetch: Callable[[], Awaitable[T]]) -> T:
         for tries_left in reversed(range(FETCH_TRIES)):
             try:
-                return await self._sources.prepare(event)
+                return await fetch()
             except InfrastructureError as error:
                 if not error.retryable or tries_left == 0:
                     raise
@@ -188,7 +200,11 @@ class Intake:
         if error:
             await self._database.write(self._store_failure, new, (), error)
             return (), f"{file.path} on {event.name}: {error}"
-        concerned = await self._database.write(self._store, new, result.workflow, event)
+        linked = await self._link(result.workflow, event)
+        if linked.has_errors or linked.missing:
+            return await self._store_unlinked(new, linked, event)
+        new = replace(new, called=called_to_json(linked))
+        concerned = await self._database.write(self._store, new, linked.workflow, event)
         return concerned, f"{file.path} on {event.name}: triggered: {verdict.reason}"
 
     async def _store_broken(
@@ -200,6 +216,11 @@ class Intake:
             return (), f"{new.path} on {event.name}: not valid"
         await self._database.write(self._store_failure, new, diagnostics, "the workflow file is not valid")
         return (), f"{new.path} on {event.name}: not valid: {diagnostics[0].headline() if diagnostics else '?'}"
+
+    async def _store_unlinked(self, new: runs.NewRun, linked: Linked, event: Event) -> tuple[Sequence[RunId], str]:
+        error = "what the workflow calls is not valid"
+        await self._database.write(self._store_failure, new, linked.diagnostics, error)
+        return (), f"{new.path} on {event.name}: {error}: {linked.diagnostics[0].headline()}"
 
     def _store(self, connection: Connection, new: runs.NewRun, workflow: Workflow, event: Event) -> list[RunId]:
         """Store a run and its claim on its concurrency group; return it, and the runs that this concerns."""
@@ -221,6 +242,7 @@ class Intake:
             "inputs": dict(dispatch_inputs(workflow, event).values),
         }
         runs.set_contexts(connection, run_id, contexts, payload=event.payload)
+        runs.set_display_title(connection, run_id, workflow.title)
         concerned = self._enter_group(connection, run_id, new.repository, workflow, contexts)
         return [run_id, *sorted(concerned - {run_id}, key=int)]
 
@@ -237,7 +259,10 @@ class Intake:
         if group is None:
             return frozenset()
         if isinstance(group, PlannedGroup):
-            return claims.add(connection, repository, run_id, group)
+            concerned = claims.add(connection, repository, run_id, group)
+            if run_id not in concerned:
+                runs.wait(connection, run_id)
+            return concerned
         return runs.complete(
             connection,
             run_id,

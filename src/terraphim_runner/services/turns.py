@@ -126,11 +126,9 @@ class Turns:
                 return (
                     f"too many concurrency groups wait for each other to tell whether {group.name!r} will ever be free"
                 )
-            for claim in self._waiting_within(ahead.pop()):
-                if claim.key in asked:
-                    continue
-                asked.add(claim.key)
-                following = claims.holder(self._connection, self._run.repository, claim.key)
+            for key in sorted(claims.waited_for(self._connection, ahead.pop()) - asked):
+                asked.add(key)
+                following = claims.holder(self._connection, self._run.repository, key)
                 if following is None:
                     continue
                 if _is_within(following, self._run.id, job.leg.key):
@@ -140,14 +138,6 @@ class Turns:
                     )
                 ahead.append(following)
         return None
-
-    def _waiting_within(self, holder: StoredClaim) -> list[StoredClaim]:
-        """Return the claims that have to be granted before a holder can leave: those of its own and of its jobs."""
-        return [
-            claim
-            for claim in claims.of_run(self._connection, holder.run)
-            if not claim.holds and claim.leg is not None and _is_within(holder, holder.run, claim.leg)
-        ]
 
 
 def _is_within(holder: StoredClaim, run: RunId, leg: LegKey) -> bool:

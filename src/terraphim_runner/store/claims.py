@@ -114,6 +114,15 @@ def holder(connection: Connection, repository: str, key: str) -> StoredClaim | N
     return found[0] if found else None
 
 
+def waited_for(connection: Connection, holder: StoredClaim) -> set[str]:
+    """Return the keys of the groups that have to be granted before a holder can leave: to it and to its jobs."""
+    within = (claims.c.run_id == int(holder.run)) & ~claims.c.holds & claims.c.job_id.is_not(None)
+    if holder.leg is not None:
+        within &= (jobs.c.leg_key == holder.leg) | jobs.c.leg_key.startswith(f"{holder.leg}/", autoescape=True)
+    statement = select(claims.c.key).distinct().join(jobs, jobs.c.id == claims.c.job_id).where(within)
+    return {row.key for row in connection.execute(statement)}
+
+
 def describe_waiting(connection: Connection, run_ids: Iterable[RunId]) -> dict[tuple[int, int | None], dict[str, Any]]:
     """Return what people may see of the claims that wait, by run and job: the group's ``name``, the run ``held_by``."""
     holding = claims.alias("holding")

@@ -78,6 +78,12 @@ def count_legs(connection: Connection, run_id: RunId) -> int:
     return connection.execute(counted).scalar_one()
 
 
+def calls(connection: Connection, run_id: RunId) -> list[JobKey]:
+    """Return the job of each leg of a run that is a call."""
+    found = select(jobs.c.job).where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.CALL)
+    return [JobKey(row.job) for row in connection.execute(found)]
+
+
 def exist(connection: Connection, run_id: RunId) -> bool:
     """Tell whether anything of a run was planned yet."""
     return connection.execute(select(jobs.c.id).where(jobs.c.run_id == int(run_id)).limit(1)).first() is not None
@@ -206,12 +212,11 @@ def set_machine(connection: Connection, job_id: JobId, description: str) -> None
 
 
 def unfinished(connection: Connection) -> list[StoredJob]:
-    """Return every leg that is in the queue or on a machine, oldest first, locked until the transaction ends."""
+    """Return every leg that is in the queue or on a machine, oldest first."""
     statement = (
         select(jobs)
         .where(jobs.c.kind == JobKind.LEG, jobs.c.status.in_([Status.QUEUED, Status.IN_PROGRESS]))
         .order_by(jobs.c.id)
-        .with_for_update()
     )
     return [_stored(row) for row in connection.execute(statement)]
 

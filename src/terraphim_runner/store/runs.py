@@ -148,7 +148,7 @@ def cancel(connection: Connection, run_id: RunId, reason: str) -> None:
     connection.execute(update(runs).where(*wanted).values(cancelled=True, cancel_reason=reason))
 
 
-def set_display_title(connection: Connection, run_id: RunId, title: str | None) -> None:
+def set_display_title(connection: Connection, run_id: RunId, title: str) -> None:
     """Store what GitHub shows as the title of this very run: its ``run-name``, or what stands for one."""
     connection.execute(update(runs).where(_is(run_id)).values(display_title=title))
 
