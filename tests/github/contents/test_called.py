@@ -6,6 +6,10 @@ import pytest
 
 from terraphim_runner.github.contents.called import RemoteFiles
 from terraphim_runner.model.errors import InfrastructureError
+from terraphim_runner.model.event import Event
+from terraphim_runner.services.calls import resolve
+from terraphim_runner.services.mirrored import MirroredSources
+from terraphim_runner.workflow import parse
 from terraphim_runner.workflow.linking import FileReference
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +155,29 @@ async def test_mirror_reads_one_workflow_or_says_why_not(make, origin):
         missing = await read(name)
         assert missing.error == "there is no such file"
         assert ".github/workflows/build.yml" in missing.known
+
+
+async def test_mirrored_sources_link_a_pushed_workflow_from_its_commit_and_from_other_repositories(
+    make, make_origin, library, tmp_path
+):
+    leaf = "on: workflow_call\njobs:\n  b:\n    runs-on: x\n    steps: [{run: 'true'}]\n"
+    library.write(PATH, leaf)
+    library.commit()
+    own = make_origin("own")
+    own.write(".github/workflows/near.yml", leaf)
+    calls = (
+        "  near:\n    uses: ./.github/workflows/near.yml\n  far:\n    uses: octo/lib/.github/workflows/build.yml@main\n"
+    )
+    own.write(".github/workflows/ci.yml", f"on: push\njobs:\n{calls}")
+    sha = own.commit()
+    own.write(".github/workflows/near.yml", "on: push\n")
+    own.commit()
+    sources = MirroredSources(make(server_url=f"file://{tmp_path}/server"))
+    event = Event(name="push", action=None, repository=own.repository, ref="refs/heads/main", sha=sha)
+    prepared = await sources.prepare(event)
+    text = next(file.text for file in prepared.files if file.path.endswith("ci.yml"))
+    workflow = parse(".github/workflows/ci.yml", text).workflow
+    linked = await resolve(workflow, sources.called(prepared.event))
+    assert linked.diagnostics == ()
+    assert linked.workflow.calls["near"].origin is None
+    assert linked.workflow.calls["far"].origin.sha == library.git("rev-parse", "HEAD")
