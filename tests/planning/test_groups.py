@@ -86,6 +86,18 @@ def test_first_in_a_free_group_is_granted():
     assert arrange([claim(1)]).granted == 1
 
 
+def test_first_of_several_that_came_to_a_free_group_is_granted_and_the_last_waits():
+    found = arrange([claim(1), claim(2), claim(3)])
+    assert found.granted == 1
+    assert [who for who, _ in found.displaced] == [2]
+
+
+def test_request_that_cancels_takes_a_free_group_from_all_that_came_before():
+    found = arrange([claim(1), claim(2), claim(3, cancel=True)])
+    assert found.granted == 3
+    assert [who for who, _ in found.displaced] == [1, 2]
+
+
 def test_newer_request_takes_the_place_of_the_one_that_waits():
     found = arrange([claim(1, holds=True), claim(2), claim(3)])
     assert found.granted is None

@@ -19,15 +19,17 @@ MAX_WORKFLOW_BYTES: Final = 1024 * 1024
 _BAD_INPUT: Final = 2
 
 
-def read_workflow(named: Path, repository: Path) -> Workflow:
+def read_workflow(named: Path, repository: Path, *, to_run: bool = True) -> Workflow:
     """Return the valid workflow that ``named`` means: a path from here, from the repository, or a bare file name.
+
+    One that is not ``to_run`` may hold what is not carried out yet.
 
     What is wrong or doubtful in it is printed to stderr; with an error the command ends with exit code 2. Raises
     ``UsageError`` when the file cannot be read at all.
     """
     path = _find(named, repository)
     text = _read(path)
-    result = parse(_shown(path, repository), text)
+    result = parse(_shown(path, repository), text, check_support=to_run)
     print_diagnostics((diagnostic, text) for diagnostic in result.diagnostics)
     if result.workflow is None:
         raise typer.Exit(_BAD_INPUT)
@@ -35,11 +37,12 @@ def read_workflow(named: Path, repository: Path) -> Workflow:
 
 
 def read_linked(named: Path, repository: Path) -> Workflow:
-    """Return the workflow as ``read_workflow`` does, with those of the same checkout that it calls, directly or not.
+    """Return a workflow that is not to run, with those of the same checkout that it calls, directly or not.
 
     Workflows of other repositories are not fetched.
     """
-    return checked(Linker(read_workflow(named, repository)).follow(local_files(repository)))
+    workflow = read_workflow(named, repository, to_run=False)
+    return checked(Linker(workflow, check_support=False).follow(local_files(repository)))
 
 
 def local_files(repository: Path) -> Callable[[FileReference], CalledFile | None]:

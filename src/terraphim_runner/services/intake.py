@@ -22,6 +22,7 @@ from terraphim_runner.planning.contexts import github_context
 from terraphim_runner.planning.graph import PlannedGroup
 from terraphim_runner.planning.groups import run_group
 from terraphim_runner.planning.inputs import dispatch_inputs
+from terraphim_runner.planning.run_name import run_name
 from terraphim_runner.ports import CheckoutError, Clock
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.calls import called_to_json, resolve
@@ -200,7 +201,12 @@ class Intake:
         if error:
             await self._database.write(self._store_failure, new, (), error)
             return (), f"{file.path} on {event.name}: {error}"
-        linked = await self._link(result.workflow, event)
+        try:
+            linked = await self._link(result.workflow, event)
+        except InfrastructureError as trouble:
+            # The other workflows of the delivery are not to wait for a repository that cannot be reached.
+            await self._database.write(self._store_failure, new, (), str(trouble))
+            return (), f"{file.path} on {event.name}: {trouble}"
         if linked.has_errors or linked.missing:
             return await self._store_unlinked(new, linked, event)
         new = replace(new, called=called_to_json(linked))
@@ -242,7 +248,7 @@ class Intake:
             "inputs": dict(dispatch_inputs(workflow, event).values),
         }
         runs.set_contexts(connection, run_id, contexts, payload=event.payload)
-        runs.set_display_title(connection, run_id, workflow.title)
+        runs.set_display_title(connection, run_id, run_name(workflow, contexts))
         concerned = self._enter_group(connection, run_id, new.repository, workflow, contexts)
         return [run_id, *sorted(concerned - {run_id}, key=int)]
 

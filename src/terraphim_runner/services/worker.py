@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -25,7 +26,7 @@ from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.events import event_of_run, gets_secrets
 from terraphim_runner.services.progress import StoreReporter, reporting
-from terraphim_runner.services.repositories import Repositories
+from terraphim_runner.services.repositories import Repositories, RepositoryValues
 from terraphim_runner.services.sources import Sources
 from terraphim_runner.services.workflows import stored_workflow
 from terraphim_runner.store import deliveries, jobs, runs
@@ -194,7 +195,7 @@ class Worker:
             workflow=lease.scope.workflow,
             job=lease.scope.job,
             leg=lease.leg,
-            contexts=lease.scope.contexts,
+            contexts=self._contexts(lease, event),
             source=self._sources.tree(event),
             cancellation=cancellation,
             needs=lease.scope.needs,
@@ -221,12 +222,34 @@ class Worker:
                 await anyio.sleep(RETRY_PAUSE_S)
         raise AssertionError("the last try returns or raises")
 
+    def _contexts(self, lease: _Lease, event: Event) -> Mapping[str, Any]:
+        """Return the job's run-wide contexts; its environment's variables stand above the repository's."""
+        environment = self._environment(lease, event)
+        variables: Mapping[str, str] = lease.scope.contexts.get("vars", {})
+        return {**lease.scope.contexts, "vars": {**variables, **environment.variables}}
+
     def _secrets(self, lease: _Lease, event: Event) -> Mapping[str, Secret]:
-        """Return what the job sees of the repository's secrets: in a called workflow, what was handed to it."""
+        """Return what the job sees of the repository's secrets: in a called workflow, what was handed to it.
+
+        Its environment's own are not handed down: they belong to the job that names the environment.
+        """
         if not gets_secrets(event):
             return {}
         secrets = self._repositories.of(event.repository.full_name).secrets
-        return visible_secrets(stored_workflow(lease.run), lease.snapshot, lease.leg.job, secrets)
+        visible = visible_secrets(stored_workflow(lease.run), lease.snapshot, lease.leg.job, secrets)
+        return {**visible, **self._environment(lease, event).secrets}
+
+    def _environment(self, lease: _Lease, event: Event) -> RepositoryValues:
+        if lease.leg.environment is None:
+            return RepositoryValues()
+        found = self._repositories.of(event.repository.full_name).environment(lease.leg.environment)
+        if found is None:
+            raise InfrastructureError(
+                doing=f"prepare the environment {lease.leg.environment!r}",
+                reason="repositories_file does not name it, and what protects it on GitHub is not known here",
+                fix=f'add a table [repositories."{event.repository.full_name}".environments] with its name',
+            )
+        return found
 
     async def _say(self, reporter: StoreReporter, text: str) -> None:
         if reporter.trouble is None:

@@ -220,7 +220,12 @@ def diagnostic_to_json(item: Diagnostic) -> dict[str, Any]:
         "message": item.message,
         "fix": item.fix,
         "related": [
-            {"message": other.message, "line": other.span.start.line, "column": other.span.start.column}
+            {
+                "path": other.path or item.path,
+                "message": other.message,
+                "line": other.span.start.line,
+                "column": other.span.start.column,
+            }
             for other in item.related
         ],
         "is_error": item.severity is Severity.ERROR,
