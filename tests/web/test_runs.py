@@ -63,6 +63,22 @@ jobs:
           exit 1
 """
 
+ENVIRONMENTS = """
+on: push
+jobs:
+  stage:
+    runs-on: ubuntu-latest
+    environment: {name: stage, url: "https://${{ vars.REGION }}.example.com"}
+    steps: [{run: "echo ${{ vars.REGION }} ${{ secrets.KEY }}, ${{ secrets.TOKEN }} for stage"}]
+  plain:
+    runs-on: ubuntu-latest
+    steps: [{run: "echo ${{ vars.REGION }} and ${{ secrets.KEY || 'nothing' }}"}]
+  unknown:
+    runs-on: ubuntu-latest
+    environment: prod
+    steps: [{run: "echo never"}]
+"""
+
 
 @pytest.fixture
 def settings_change(tmp_path: Path) -> dict[str, Any]:
@@ -70,6 +86,7 @@ def settings_change(tmp_path: Path) -> dict[str, Any]:
     path.write_text(
         '[repositories."Acme/App".secrets]\nTOKEN = "hunter2hunter2"\n'
         '[repositories."Acme/App".variables]\nREGION = "eu"\n'
+        '[repositories."Acme/App".environments.Stage]\nsecrets = {KEY = "rosebud77"}\nvariables = {REGION = "us"}\n'
     )
     path.chmod(0o600)
     return {"repositories_file": str(path)}
@@ -108,6 +125,22 @@ async def test_push_runs_its_workflows_to_true_verdicts(client: Any, repository:
     assert runs["broken.yml"]["diagnostics"][0]["path"] == ".github/workflows/broken.yml"
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert b"hunter2" not in kept
+
+
+async def test_job_sees_its_environment_and_fails_in_one_that_the_settings_do_not_name(
+    client: Any, repository: Any
+) -> None:
+    await client.push(repository, {".github/workflows/a.yml": ENVIRONMENTS})
+    jobs = _jobs((await client.finished_runs())["a.yml"])
+    assert {key: job["conclusion"] for key, job in jobs.items()} == {
+        "stage": "success",
+        "plain": "success",
+        "unknown": "failure",
+    }
+    assert "us ***, *** for stage" in await client.log(jobs["stage"])
+    assert "eu and nothing" in await client.log(jobs["plain"])
+    assert "prepare the environment 'prod'" in jobs["unknown"]["reason"]
+    assert jobs["unknown"]["steps"] == []
 
 
 async def test_delivery_sent_again_does_not_run_again(client: Any, repository: Any, payload_of: Any) -> None:
