@@ -5,7 +5,14 @@ from typing import Any, Final
 from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.cron import cron_doubt, cron_problem
-from terraphim_runner.workflow.events import EVENTS, PATH_FILTERS, PATTERN_FILTERS, EventRule
+from terraphim_runner.workflow.events import (
+    BRANCH_FILTERS,
+    EVENTS,
+    PATH_FILTERS,
+    PATTERN_FILTERS,
+    TAG_FILTERS,
+    EventRule,
+)
 from terraphim_runner.workflow.fields import Shape, expected, guess, guess_for, listed, text, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.inputs import call_inputs, call_outputs, call_secrets, dispatch_inputs
@@ -15,6 +22,7 @@ from terraphim_runner.workflow.timezones import timezones
 from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
+_FILTERS: Final = frozenset({*BRANCH_FILTERS, *TAG_FILTERS, *PATH_FILTERS})
 _CRON: Final = Shape(what="a schedule", keys=("cron", "timezone"), required=("cron",))
 MAX_FILTER_ITEMS: Final = 2000
 """No bound of GitHub's: many more would only be written to keep a server busy."""
@@ -65,6 +73,7 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
         return Trigger(event=name, span=span, settings={"schedule": _schedules(findings, node)})
     if isinstance(node, Scalar) and node.value is None:
         return Trigger(event=name, span=span)
+    node = _without_idle_filters(findings, name, rule, node)
     entries = Shape(what=f"the event '{name}'", keys=rule.keys).read(findings, node) or {}
     filters: dict[str, Filter] = {}
     settings: dict[str, Any] = {}
@@ -82,6 +91,23 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
             fix = f"use '{key}' with '!' before the patterns that exclude"
             findings.error(entries[f"{key}-ignore"].key, "filter-conflict", message, fix=fix, related=(related,))
     return Trigger(event=name, span=span, filters=filters, settings=settings)
+
+
+def _without_idle_filters(findings: Findings, event: str, rule: EventRule, node: Node) -> Node:
+    """Return the event's settings without the filters of refs and paths that mean nothing to it, each warned of.
+
+    GitHub's editor refuses them, its service takes the file and ignores them; all but those of ``workflow_call``.
+    """
+    if not isinstance(node, nodes.Mapping) or event == "workflow_call":
+        return node
+    kept: dict[str, Entry] = {}
+    for key, entry in node.entries.items():
+        if key in rule.keys or key not in _FILTERS:
+            kept[key] = entry
+            continue
+        message = f"found the filter '{key}' for the event '{event}', where GitHub ignores it"
+        findings.warning(entry.key, "filter-ignored", message, fix="leave it out, or ask in the 'if' of the jobs")
+    return nodes.Mapping(node.start, node.end, kept)
 
 
 def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: Entry) -> Filter:
