@@ -26,15 +26,24 @@ class StepIds:
         name = text(findings, node, "a step's id")
         if name is None or not identifier(findings, node, name, "a step's id"):
             return None
-        first = self._places.setdefault(name.upper(), node)
-        if first is not node:
-            related = Related(message="first used here", span=findings.source.of(first))
-            message = f"the step id {shown(name)} is used already in this {self._scope}"
-            if as_text(first) != name:
-                message += f", as {shown(first)}: ids are compared without case"
-            findings.error(node, "duplicate-id", message, related=(related,))
+        first = self._places.get(name.upper())
+        if first is None:
+            self._places[name.upper()] = node
+        else:
+            self._repeated(name, node, first)
         self._in_background.setdefault(name, in_background)
         return name
+
+    def _repeated(self, name: str, node: Scalar, first: Scalar) -> None:
+        message = f"the step id {shown(name)} is used already in this {self._scope}"
+        if first is node:
+            message += ", for an alias repeats the step"
+            self._findings.error(node, "duplicate-id", message, fix="give the repeated step no id")
+            return
+        if as_text(first) != name:
+            message += f", as {shown(first)}: ids are compared without case"
+        related = Related(message="first used here", span=self._findings.source.of(first))
+        self._findings.error(node, "duplicate-id", message, related=(related,))
 
     def target(self, node: Node, key: str, own: str | None) -> Target | None:
         """Return the step that ``wait`` or ``cancel`` (the ``key``) names; None, noted, when it cannot be.

@@ -183,9 +183,12 @@ class _Loader:
             last = self._node(self._next(), depth + 1)
             if isinstance(key, Scalar):
                 name = key.text if type(key.value) is str else as_text(key)
-                first = folded.setdefault(fold(name), key)
-                if first is not key:
-                    self._duplicate(key, first)
+                upper = fold(name)
+                first = folded.get(upper)
+                if first is None:
+                    folded[upper] = key
+                else:
+                    self._duplicate(self._placed(key, event), first)
                 if name != "<<" or not self._is_merge(key, last):
                     # A second key that differs by case is kept, so that what is wrong below it is told, too.
                     entries.setdefault(name, Entry(key, last))
@@ -231,6 +234,12 @@ class _Loader:
         if self._count > MAX_NODES or self._length > MAX_TEXT or depth + anchor.height > MAX_DEPTH:
             self._too_large(event)
         return anchor.node
+
+    def _placed(self, key: Scalar, event: Any) -> Scalar:
+        """Return the key where it stands: an alias is the very node that it repeats, with the place of that one."""
+        if type(event) is not AliasEvent:
+            return key
+        return Scalar(event.start_mark.index, event.end_mark.index, key.text, key.style, key.value)
 
     def _duplicate(self, key: Scalar, first: Scalar) -> None:
         related = Related(message="first defined here", span=self._findings.source.of(first))
