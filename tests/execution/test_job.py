@@ -98,7 +98,14 @@ async def test_outputs_paths_and_summary_of_a_step_reach_the_next_and_the_job(ru
     assert ran.result.conclusion is SUCCESS
     assert ran.text.splitlines() == ["tool", '"\\na=b"']
     assert ran.step("one").summary == "### Done\n"
-    assert ran.result.outputs == {"plain": "1", "none": ""}
+    assert ran.result.outputs == {"plain": "1"}
+
+
+async def test_output_that_cannot_be_evaluated_fails_the_job_which_then_has_none(run):
+    ran = await run("- run: echo hi", job="outputs: {first: fine, bad: '${{ fromJSON(env.NONE) }}', last: fine}")
+    assert ran.result.conclusion is FAILURE
+    assert ran.result.outputs == {}
+    assert "the output 'bad' cannot be evaluated" in str(ran.result.error)
 
 
 @pytest.mark.parametrize(

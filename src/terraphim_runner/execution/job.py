@@ -159,7 +159,10 @@ async def _run_steps(frame: JobFrame) -> None:
 
 
 async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
-    """Evaluate ``outputs:``; one that holds a secret is dropped with a warning, as on GitHub."""
+    """Evaluate ``outputs:``; as on GitHub, all or none of them.
+
+    One that comes to nothing is not set, and one that holds a secret is dropped with a warning.
+    """
     outputs: dict[str, str] = {}
     for name, template in frame.request.job.outputs.items():
         try:
@@ -173,9 +176,10 @@ async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
                 ),
             )
         except EvaluationError as error:
-            return outputs, f"the output {name!r} cannot be evaluated: {error}"
+            return {}, f"the output {name!r} cannot be evaluated: {error}"
         if frame.masks.hides(text):
             await frame.say(0, LogKind.WARNING, f"skip output {name!r} since it may contain secret.")
             continue
-        outputs[name] = text
+        if text:
+            outputs[name] = text
     return outputs, None
