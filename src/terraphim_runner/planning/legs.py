@@ -220,7 +220,7 @@ def _name(job: Job, combination: Combination, evaluator: Evaluator) -> str:
     if job.name is not None and not job.name.is_literal and written.strip():
         name = written
     else:
-        name = written if job.name is not None and job.name.is_literal and written else str(job.key)
+        name = written if job.name is not None and job.name.is_literal and written.strip() else str(job.key)
         if combination.words:
             name = f"{name} ({', '.join(combination.words)})"
     name = _UNPRINTABLE.sub(" ", name).strip()
