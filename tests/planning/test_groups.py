@@ -64,6 +64,24 @@ def test_workflow_without_concurrency_has_no_group(workflow):
     assert run_group(workflow(f"on: push\n{JOBS}"), CONTEXTS) is None
 
 
+@pytest.mark.parametrize("written", ["${{ github.head_ref }}", "\"${{ '' }}\"", "${{ null }}", "''"])
+def test_short_form_of_a_workflow_that_comes_to_nothing_is_no_group(workflow, written):
+    assert run_group(workflow(f"on: push\nconcurrency: {written}\n{JOBS}"), CONTEXTS) is None
+
+
+def test_called_workflow_without_a_group_in_this_run_waits_for_nobody(linked, drive_of):
+    caller = "on: push\njobs: {c: {uses: ./.github/workflows/w.yml}}\n"
+    run = drive_of(linked(caller, w=f"on: workflow_call\nconcurrency: ${{{{ github.head_ref }}}}\n{JOBS}"))
+    run.settle()
+    assert run.leg("c").leg.groups == ()
+
+
+def test_job_whose_group_comes_to_nothing_is_rejected(drive):
+    run = drive("on: push\njobs: {x: {runs-on: x, concurrency: '${{ github.head_ref }}', steps: [{run: 'true'}]}}\n")
+    run.settle()
+    assert run.rejected == {"x": ("'concurrency' has an empty string as its group; expected a name",)}
+
+
 def test_job_and_called_workflow_wait_in_both_their_groups(linked, drive_of):
     caller = "on: push\njobs: {c: {uses: ./.github/workflows/w.yml, concurrency: B}}\n"
     run = drive_of(linked(caller, w=f"on: workflow_call\nconcurrency: a\n{JOBS}"))

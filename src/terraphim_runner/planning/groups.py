@@ -28,7 +28,10 @@ def run_group(workflow: Workflow, contexts: Mapping[str, Any]) -> PlannedGroup |
 
 
 def planned_group(concurrency: Concurrency | None, evaluator: Evaluator) -> PlannedGroup | None:
-    """Return the group; None without one, and, with a diagnostic of the evaluator's, for one that is no group."""
+    """Return the group; None without one, and, with a diagnostic of the evaluator's, for one that is no group.
+
+    A workflow's group may come to nothing in the short form: then there is none.
+    """
     if concurrency is None:
         return None
     before = len(evaluator.diagnostics)
@@ -47,6 +50,8 @@ def planned_group(concurrency: Concurrency | None, evaluator: Evaluator) -> Plan
         cancel = found.get("cancel-in-progress")
         queue = Queue.SINGLE.value if found.get("queue") is None else found.get("queue")
         found = found.get("group")
+    elif concurrency.may_be_none and found in (None, ""):
+        return None
     if len(evaluator.diagnostics) > before:
         return None
     group = _checked(concurrency, evaluator, found, cancel, queue)

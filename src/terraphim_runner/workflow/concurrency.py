@@ -8,21 +8,29 @@ from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.fields import Shape, expected, one_of
 from terraphim_runner.workflow.findings import Findings
 from terraphim_runner.workflow.nodes import Entry, Scalar, Sequence
+from terraphim_runner.workflow.scalars import as_text
 from terraphim_runner.workflow.templates import boolean, expression, is_expression, template
 from terraphim_runner.workflow.tree import Concurrency, Queue
 
 _SHAPE: Final = Shape(what="'concurrency'", keys=("group", "cancel-in-progress", "queue"), required=("group",))
 
 
-def parse_concurrency(findings: Findings, entry: Entry, allowed: Availability) -> Concurrency | None:
-    """Return the group and its rules; None, noted, when there is no group."""
+def parse_concurrency(
+    findings: Findings, entry: Entry, allowed: Availability, *, may_be_none: bool = False
+) -> Concurrency | None:
+    """Return the group and its rules; None, noted, when there is no group.
+
+    ``may_be_none`` says that an empty group in the short form means none, as for a workflow.
+    """
     node, span = entry.value, findings.source.of(entry.key)
     if isinstance(node, Sequence):
         expected(findings, node, "'concurrency' as a string or a mapping")
         return None
     if not isinstance(node, nodes.Mapping):
+        if may_be_none and not as_text(node):
+            return None
         group = template(findings, node, "'concurrency'", allowed, may_be_empty=False)
-        return None if group is None else Concurrency(group=group, span=span)
+        return None if group is None else Concurrency(group=group, span=span, may_be_none=may_be_none)
     entries = _SHAPE.read(findings, node, place=entry.key) or {}
     cancel, queue = entries.get("cancel-in-progress"), entries.get("queue")
     cancels = boolean(findings, cancel.value, "'cancel-in-progress'", allowed) if cancel else None

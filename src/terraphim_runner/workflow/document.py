@@ -11,10 +11,9 @@ from terraphim_runner.workflow.defaults import parse_defaults
 from terraphim_runner.workflow.fields import Shape, expected, text
 from terraphim_runner.workflow.findings import Findings, TooManyError
 from terraphim_runner.workflow.jobs import parse_jobs
-from terraphim_runner.workflow.nodes import Node, Scalar
+from terraphim_runner.workflow.nodes import Node
 from terraphim_runner.workflow.on import parse_on
 from terraphim_runner.workflow.permissions import parse_permissions
-from terraphim_runner.workflow.scalars import as_text
 from terraphim_runner.workflow.support import unsupported
 from terraphim_runner.workflow.templates import environment, template
 from terraphim_runner.workflow.text import SourceText
@@ -77,9 +76,6 @@ def _workflow(findings: Findings, root: Node) -> Workflow | None:
     defaults = entries.get("defaults")
     permissions = entries.get("permissions")
     concurrency = entries.get("concurrency")
-    if concurrency and isinstance(concurrency.value, Scalar) and not as_text(concurrency.value):
-        # An empty group at this level means that there is none.
-        concurrency = None
     return Workflow(
         path=findings.path,
         source=findings.source.text,
@@ -90,5 +86,7 @@ def _workflow(findings: Findings, root: Node) -> Workflow | None:
         env=environment(findings, env.value, "'env'", WORKFLOW_ENV) if env else {},
         defaults=parse_defaults(findings, defaults.value, None) if defaults else RunDefaults(),
         permissions=parse_permissions(findings, permissions.value) if permissions else None,
-        concurrency=parse_concurrency(findings, concurrency, WORKFLOW_CONCURRENCY) if concurrency else None,
+        concurrency=(
+            parse_concurrency(findings, concurrency, WORKFLOW_CONCURRENCY, may_be_none=True) if concurrency else None
+        ),
     )

@@ -74,6 +74,8 @@ class Concurrency:
     queue: Queue = Queue.SINGLE
     queue_expression: Template | None = None
     """Set when ``queue`` is an expression; the other field says nothing then."""
+    may_be_none: bool = False
+    """An empty group means that there is none: so in the short form of a workflow, and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
