@@ -101,6 +101,11 @@ async def test_outputs_paths_and_summary_of_a_step_reach_the_next_and_the_job(ru
     assert ran.result.outputs == {"plain": "1"}
 
 
+async def test_matrix_of_a_job_without_one_is_null(run):
+    ran = await run("- run: echo '${{ toJSON(matrix) }} ${{ matrix.os }} ${{ matrix == null }}'")
+    assert ran.text == "null  true"
+
+
 async def test_output_that_cannot_be_evaluated_fails_the_job_which_then_has_none(run):
     ran = await run("- run: echo hi", job="outputs: {first: fine, bad: '${{ fromJSON(env.NONE) }}', last: fine}")
     assert ran.result.conclusion is FAILURE

@@ -27,6 +27,7 @@ NAMES = {
         ["for refs/heads/x"],
     ),
     "name that evaluates to nothing": (["name: ${{ vars.none }}", "strategy: {matrix: {os: [linux]}}"], None),
+    "no matrix to be shown": (["name: '${{ toJSON(matrix) }}'"], ["null"]),
     "blank name": (["name: '  '", "strategy: {matrix: {os: [linux]}}"], ["build (linux)"]),
     "nested values": (["strategy: {matrix: {c: [{os: linux, tags: [a, b]}]}}"], ["build (linux, a, b)"]),
     "include that adds": (["strategy: {matrix: {os: [linux], include: [{os: linux, x: 1}]}}"], ["build (linux)"]),

@@ -57,7 +57,8 @@ class JobContexts:
         }
         self._fixed: dict[str, Value] = {
             "needs": from_json(dict(request.needs)),
-            "matrix": from_json(dict(request.leg.matrix)),
+            # A job without a matrix has none, which is not an empty one.
+            "matrix": from_json(dict(request.leg.matrix) or None),
             "strategy": from_json(dict(request.leg.strategy)),
             "vars": from_json(dict(request.contexts.get("vars", {}))),
             "inputs": from_json(dict(request.contexts.get("inputs", {}))),

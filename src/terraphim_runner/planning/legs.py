@@ -72,7 +72,7 @@ def plan_legs(scope: Scope, job: Job, contexts: Contexts) -> PlannedLegs:
             "job-total": len(combinations),
             "max-parallel": strategy.max_parallel or len(combinations),
         }
-        evaluator = Evaluator(workflow.path, contexts.with_(strategy=context, matrix=combination.values))
+        evaluator = Evaluator(workflow.path, contexts.with_(strategy=context, matrix=combination.values or None))
         part = _Part(
             scope=scope,
             job=job,

@@ -165,7 +165,8 @@ def _outline_job(scope: Scope, job: Job, before: Mapping[JobKey, JobOutline]) ->
     told: dict[str, Any] = {
         "legs": planned.legs,
         "sections": tuple(
-            sections(workflow, job, contexts.with_(matrix=leg.matrix, strategy=leg.strategy)) for leg in planned.legs
+            sections(workflow, job, contexts.with_(matrix=leg.matrix or None, strategy=leg.strategy))
+            for leg in planned.legs
         ),
     }
     if unknown is not None:
