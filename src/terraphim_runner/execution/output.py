@@ -8,14 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from terraphim_runner.execution.commands import WorkflowCommand, is_resume, parse_command
+from terraphim_runner.execution.environment_files import FORBIDDEN_IN_ENV
 from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.request import JobLimits
 from terraphim_runner.model.job import Annotation, AnnotationLevel, LogKind, LogLine
+from terraphim_runner.model.secret import MASK
 from terraphim_runner.ports import Clock, Stream
 
 _HOLD_FACTOR = 16
 """How many limits of an endless line are held back while a secret may still be complete only later."""
 
+_STOP = "stop-commands"
+"""Shown whether commands are echoed or not, like the line that ends it."""
+
+_NO_TOKENS = frozenset({"", "pause-logging"})
+"""What GitHub refuses as the token that ends ``stop-commands``, besides the names of commands."""
+
+_NEVER_ECHOED = frozenset({"debug", "group", "endgroup", "notice", "warning", "error"})
 _UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 _LEVELS = {
     "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
@@ -101,6 +110,7 @@ class OutputProcessor:
         budget: LogBudget,
         debug: bool,
         unsecure: bool,
+        workspace: str,
     ) -> None:
         self.result = StepOutput()
         self._step = step
@@ -110,6 +120,7 @@ class OutputProcessor:
         self._budget = budget
         self._debug = debug
         self._unsecure = unsecure
+        self._workspace = workspace
         self._echo = debug
         self._stop_token: str | None = None
         self._streams = {
@@ -131,7 +142,7 @@ class OutputProcessor:
             "error": self._annotate,
             "save-state": self._save_state,
             "set-output": self._set_output,
-            "stop-commands": self._stop,
+            _STOP: self._stop,
         }
 
     def feed(self, stream: Stream, data: bytes) -> list[LogLine]:
@@ -147,14 +158,15 @@ class OutputProcessor:
         if self._stop_token is not None:
             if is_resume(line, self._stop_token):
                 self._stop_token = None
-                return []
             return self._logged([self._line(LogKind.OUTPUT, line)])
         command = parse_command(line)
         if command is None:
             return self._logged([self._line(LogKind.OUTPUT, line)])
+        echoed = self._echo
         lines = self._handlers[command.name](command)
-        if self._echo and command.name not in {"add-mask", "debug", "group", "endgroup", *_LEVELS}:
-            lines = [self._line(LogKind.OUTPUT, line), *lines]
+        if command.name == _STOP or (echoed and command.name not in _NEVER_ECHOED):
+            text = line if command.name != "add-mask" else f"::add-mask::{MASK}"
+            lines = [self._line(LogKind.OUTPUT, text), *lines]
         return self._logged(lines)
 
     def say(self, kind: LogKind, text: str) -> list[LogLine]:
@@ -198,17 +210,14 @@ class OutputProcessor:
 
     def _annotation(self, level: AnnotationLevel, command: WorkflowCommand) -> Annotation:
         title, file = command.property("title"), command.property("file")
-        line = _number(command.property("line"))
+        file = file.removeprefix(f"{self._workspace}/") if file else None
         return Annotation(
             level=level,
             message=self._masks.apply(command.data),
             step=self._step,
             title=self._masks.apply(title) if title else None,
             file=self._masks.apply(file) if file else None,
-            line=line,
-            end_line=_number(command.property("endline")) or line,
-            column=_number(command.property("col")),
-            end_column=_number(command.property("endcolumn")),
+            **_place(command),
         )
 
     def _debug_line(self, command: WorkflowCommand) -> list[LogLine]:
@@ -222,11 +231,12 @@ class OutputProcessor:
         return []
 
     def _stop(self, command: WorkflowCommand) -> list[LogLine]:
-        if not command.data.strip() or parse_command(f"::{command.data.strip()}::") is not None:
+        token = command.data.strip()
+        if token.lower() in _NO_TOKENS or parse_command(f"::{token}::") is not None:
             return self._fail(
                 "found ::stop-commands:: with a token that is empty or a command's name; use a random one"
             )
-        self._stop_token = command.data.strip()
+        self._stop_token = token
         return []
 
     def _set_output(self, command: WorkflowCommand) -> list[LogLine]:
@@ -249,6 +259,8 @@ class OutputProcessor:
             return self._disabled("set-env", "GITHUB_ENV")
         if name is None:
             return self._fail("found ::set-env without a name, expected ::set-env name=NAME::VALUE")
+        if name.upper() == FORBIDDEN_IN_ENV:
+            return [self._line(LogKind.ERROR, f"can't update {name} by ::set-env::: it would change how actions are run")]
         self.result.environment[name] = command.data
         return []
 
@@ -263,6 +275,19 @@ class OutputProcessor:
 
     def _unsupported(self, command: WorkflowCommand) -> list[LogLine]:
         return [self._line(LogKind.WARNING, f"the `{command.name}` command is not supported yet; it had no effect")]
+
+
+def _place(command: WorkflowCommand) -> dict[str, int | None]:
+    """Return the lines and columns that an annotation can have: what contradicts itself is left out, as on GitHub."""
+    line, end_line = _number(command.property("line")), _number(command.property("endline"))
+    column, end_column = _number(command.property("col")), _number(command.property("endcolumn"))
+    line, column = line or end_line, column or end_column
+    if line is None or end_line not in {None, line} or (column or 0) > (end_column or column or 0):
+        # Columns are those of one line.
+        column = end_column = None
+    if (line or 0) > (end_line or line or 0):
+        line = end_line = None
+    return {"line": line, "end_line": end_line or line, "column": column, "end_column": end_column}
 
 
 def _number(text: str | None) -> int | None:

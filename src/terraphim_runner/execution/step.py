@@ -147,7 +147,9 @@ def take_effect(frame: JobFrame, ended: Ended) -> None:
     """Let the steps after this one see what it set. Whether its failure counts is the caller's business."""
     state = frame.state
     state.environment |= ended.outcome.environment
-    state.paths += ended.outcome.paths
+    # A directory that was added before moves to the front of PATH, as with actions/runner.
+    newest_first = dict.fromkeys([*reversed(ended.outcome.paths), *reversed(state.paths)])
+    state.paths = [*reversed(newest_first)]
     state.results.append(ended.result)
     state.cancelled = state.cancelled or frame.stop.requested
 
