@@ -124,3 +124,7 @@ def _derived(value: str) -> Iterator[str]:
         head = (0, 2, 3)[shift]
         tail = (0, -3, -2)[(shift + len(raw)) % 3]
         yield encoded[head : len(encoded) + tail]
+        if tail:
+            # At the end of what was encoded the edge is stable, too.
+            yield encoded[head:]
+            yield encoded[head:].rstrip("=")

@@ -260,7 +260,9 @@ class OutputProcessor:
         if name is None:
             return self._fail("found ::set-env without a name, expected ::set-env name=NAME::VALUE")
         if name.upper() == FORBIDDEN_IN_ENV:
-            return [self._line(LogKind.ERROR, f"can't update {name} by ::set-env::: it would change how actions are run")]
+            return [
+                self._line(LogKind.ERROR, f"can't update {name} by ::set-env::: it would change how actions are run")
+            ]
         self.result.environment[name] = command.data
         return []
 

@@ -207,8 +207,8 @@ async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: St
         paths.extend(parse_paths(await files.read(FileCommand.PATH)))
 
     async def take_outputs() -> None:
-        for name, value in parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT):
-            outputs[name] = value
+        # Entry by entry: those before a bad one are kept.
+        outputs.update(parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT))
 
     errors = list(commands.errors)
     for take in (take_environment, take_paths, take_outputs):
