@@ -18,6 +18,9 @@ from terraphim_runner.ports import Clock, Stream
 _HOLD_FACTOR = 16
 """How many limits of an endless line are held back while a secret may still be complete only later."""
 
+_MAX_MESSAGE = 4096
+"""Characters of an annotation's message: GitHub's limit. The log has all of it."""
+
 _STOP = "stop-commands"
 """Shown whether commands are echoed or not, like the line that ends it."""
 
@@ -213,7 +216,7 @@ class OutputProcessor:
         file = file.removeprefix(f"{self._workspace}/") if file else None
         return Annotation(
             level=level,
-            message=self._masks.apply(command.data),
+            message=self._masks.apply(command.data)[:_MAX_MESSAGE],
             step=self._step,
             title=self._masks.apply(title) if title else None,
             file=self._masks.apply(file) if file else None,
