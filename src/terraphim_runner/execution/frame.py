@@ -44,6 +44,7 @@ class JobFrame:
             debug=self.request.debug,
             unsecure=environment.get("ACTIONS_ALLOW_UNSECURE_COMMANDS", "").lower() == "true",
             workspace=self.layout.workspace,
+            matching=bool(self.state.matchers),
         )
 
     async def log(self, lines: Sequence[LogLine]) -> None:

@@ -4,7 +4,7 @@ Works line by line with bounded memory, whatever the guest sends. Masks come fir
 leaves here before they were applied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from terraphim_runner.execution.commands import WorkflowCommand, is_resume, parse_command
@@ -21,6 +21,9 @@ _HOLD_FACTOR = 16
 _MAX_MESSAGE = 4096
 """Characters of an annotation's message: GitHub's limit. The log has all of it."""
 
+_MAX_WATCHED = 1024 * 1024
+"""Characters of a step's output that problem matchers see."""
+
 _STOP = "stop-commands"
 """Shown whether commands are echoed or not, like the line that ends it."""
 
@@ -29,7 +32,7 @@ _NO_TOKENS = frozenset({"", "pause-logging"})
 
 _NEVER_ECHOED = frozenset({"debug", "group", "endgroup", "notice", "warning", "error"})
 _UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
-_LEVELS = {
+LEVELS = {
     "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
     "warning": (AnnotationLevel.WARNING, LogKind.WARNING),
     "error": (AnnotationLevel.FAILURE, LogKind.ERROR),
@@ -98,6 +101,10 @@ class StepOutput:
     annotations: list[Annotation] = field(default_factory=list[Annotation])
     errors: list[str] = field(default_factory=list[str])
     """Commands that fail the step although its program succeeded."""
+    watched: list[list[str]] = field(default_factory=list[list[str]])
+    """What problem matchers have to see, in order: a kind (``add``, ``remove``, ``remove-owner``, ``line``), a text."""
+    unwatched: int = 0
+    """How many lines they will not see, for there are too many."""
 
 
 class OutputProcessor:
@@ -114,8 +121,12 @@ class OutputProcessor:
         debug: bool,
         unsecure: bool,
         workspace: str,
+        matching: bool = False,
     ) -> None:
+        """``matching``: problem matchers of earlier steps are on."""
         self.result = StepOutput()
+        self._matching = matching
+        self._watched_left = _MAX_WATCHED
         self._step = step
         self._masks = masks
         self._clock = clock
@@ -132,8 +143,8 @@ class OutputProcessor:
         self._counts = dict.fromkeys(AnnotationLevel, 0)
         self._handlers: dict[str, Callable[[WorkflowCommand], list[LogLine]]] = {
             "add-mask": self._add_mask,
-            "add-matcher": self._unsupported,
-            "remove-matcher": self._unsupported,
+            "add-matcher": self._add_matcher,
+            "remove-matcher": self._remove_matcher,
             "add-path": self._add_path,
             "set-env": self._set_env,
             "debug": self._debug_line,
@@ -158,13 +169,15 @@ class OutputProcessor:
 
     def process(self, line: str) -> list[LogLine]:
         """Return what one line of output makes: itself masked, or the effect of the command on it."""
-        if self._stop_token is not None:
-            if is_resume(line, self._stop_token):
-                self._stop_token = None
+        stopped = self._stop_token is not None
+        if self._stop_token is not None and is_resume(line, self._stop_token):
+            self._stop_token = None
             return self._logged([self._line(LogKind.OUTPUT, line)])
-        command = parse_command(line)
+        command = None if stopped else parse_command(line)
         if command is None:
-            return self._logged([self._line(LogKind.OUTPUT, line)])
+            made = self._line(LogKind.OUTPUT, line)
+            self._watch(made.text)
+            return self._logged([made])
         echoed = self._echo
         lines = self._handlers[command.name](command)
         if command.name == _STOP or (echoed and command.name not in _NEVER_ECHOED):
@@ -204,24 +217,14 @@ class OutputProcessor:
         return []
 
     def _annotate(self, command: WorkflowCommand) -> list[LogLine]:
-        level, kind = _LEVELS[command.name]
+        level, kind = LEVELS[command.name]
         lines = [self._line(kind, part) for part in command.data.splitlines() or [""]]
         if self._counts[level] < self._limits.annotations_per_level_and_step:
             self._counts[level] += 1
-            self.result.annotations.append(self._annotation(level, command))
+            properties = dict(command.properties)
+            properties["file"] = properties.get("file", "").removeprefix(f"{self._workspace}/")
+            self.result.annotations.append(annotation(level, command.data, properties, self._step, self._masks))
         return lines
-
-    def _annotation(self, level: AnnotationLevel, command: WorkflowCommand) -> Annotation:
-        title, file = command.property("title"), command.property("file")
-        file = file.removeprefix(f"{self._workspace}/") if file else None
-        return Annotation(
-            level=level,
-            message=self._masks.apply(command.data)[:_MAX_MESSAGE],
-            step=self._step,
-            title=self._masks.apply(title) if title else None,
-            file=self._masks.apply(file) if file else None,
-            **_place(command),
-        )
 
     def _debug_line(self, command: WorkflowCommand) -> list[LogLine]:
         return [self._line(LogKind.DEBUG, command.data)] if self._debug else []
@@ -278,14 +281,52 @@ class OutputProcessor:
     def _disabled(self, name: str, instead: str) -> list[LogLine]:
         return self._fail(f"the `{name}` command is disabled; write to ${instead} instead, or set {_UNSECURE}")
 
-    def _unsupported(self, command: WorkflowCommand) -> list[LogLine]:
-        return [self._line(LogKind.WARNING, f"the `{command.name}` command is not supported yet; it had no effect")]
+    def _add_matcher(self, command: WorkflowCommand) -> list[LogLine]:
+        if not command.data:
+            return [self._line(LogKind.WARNING, "found ::add-matcher:: without a file, expected its path")]
+        self._matching = True
+        self.result.watched.append(["add", command.data])
+        return []
+
+    def _remove_matcher(self, command: WorkflowCommand) -> list[LogLine]:
+        owner, file = command.property("owner"), command.data
+        if (owner is None) == (not file):
+            text = "found ::remove-matcher:: with neither or both of an owner and a file, expected one of them"
+            return [self._line(LogKind.WARNING, text)]
+        self._matching = True
+        self.result.watched.append(["remove", file] if owner is None else ["remove-owner", owner])
+        return []
+
+    def _watch(self, text: str) -> None:
+        """Keep a line for the problem matchers, if there are any."""
+        if not self._matching:
+            return
+        self._watched_left -= len(text) + 16
+        if self._watched_left < 0:
+            self.result.unwatched += 1
+        else:
+            self.result.watched.append(["line", text])
 
 
-def _place(command: WorkflowCommand) -> dict[str, int | None]:
+def annotation(
+    level: AnnotationLevel, message: str, properties: Mapping[str, str], step: int, masks: Masks
+) -> Annotation:
+    """Return an annotation, masked, with the place that its properties (``file``, ``line`` …) tell."""
+    title, file = properties.get("title"), properties.get("file")
+    return Annotation(
+        level=level,
+        message=masks.apply(message)[:_MAX_MESSAGE],
+        step=step,
+        title=masks.apply(title) if title else None,
+        file=masks.apply(file) if file else None,
+        **_place(properties),
+    )
+
+
+def _place(properties: Mapping[str, str]) -> dict[str, int | None]:
     """Return the lines and columns that an annotation can have: what contradicts itself is left out, as on GitHub."""
-    line, end_line = _number(command.property("line")), _number(command.property("endline"))
-    column, end_column = _number(command.property("col")), _number(command.property("endcolumn"))
+    line, end_line = _number(properties.get("line")), _number(properties.get("endline"))
+    column, end_column = _number(properties.get("col")), _number(properties.get("endcolumn"))
     line, column = line or end_line, column or end_column
     if line is None or end_line not in {None, line} or (column or 0) > (end_column or column or 0):
         # Columns are those of one line.

@@ -17,6 +17,7 @@ from terraphim_runner.execution.environment_files import (
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.output import OutputProcessor, StepOutput
+from terraphim_runner.execution.problem_matchers import matched
 from terraphim_runner.execution.shells import DEFAULT, WITHOUT_BASH, Shell, ShellError, find_shell, prepare_script
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.model.errors import InfrastructureError
@@ -188,7 +189,8 @@ async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: St
     """
     annotations = frame.state.annotations
     room = frame.request.limits.annotations_per_job - len(annotations)
-    for annotation in commands.annotations[: max(0, room)]:
+    found = [*commands.annotations, *await matched(frame, number, commands)]
+    for annotation in found[: max(0, room)]:
         annotations.append(annotation)
         await frame.reporter.annotation(annotation)
     environment, paths, outputs = dict(commands.environment), list(commands.paths), dict(commands.outputs)
