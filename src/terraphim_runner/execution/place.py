@@ -56,7 +56,7 @@ def _display_name(frame: JobFrame, place: Place) -> str:
     if template is None:
         return f"Run {step.uses}" if isinstance(step, UsesStep) else _CONTROL_NAMES.get(type(step), "Run")
     try:
-        text = render(template, _scope_of_name(frame, place))
+        text = render(template, _scope(frame, place, None) if template.is_literal else _scope_of_name(frame, place))
     except (EvaluationError, KeyError):
         # A name that needs what is not there yet, such as hashFiles(), is shown as it is written.
         text = template.source
