@@ -158,6 +158,18 @@ def load_settings(
     settings_file: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Settings:
+    """Read the settings of a server, see ``read_settings``; raises ``UsageError``, too, when one cannot work."""
+    settings = read_settings(environ, settings_file=settings_file, overrides=overrides)
+    _check(settings)
+    return settings
+
+
+def read_settings(
+    environ: Mapping[str, str] | None = None,
+    *,
+    settings_file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
     """Read all settings. ``overrides`` win over everything; None in it counts as not given.
 
     ``settings_file`` or ``TERRAPHIM_SETTINGS`` names the TOML file, ``TERRAPHIM_ENV_FILE`` the env file.
@@ -176,17 +188,15 @@ def load_settings(
     chosen = str(values.get("terraphim_data_dir") or "")
     values["terraphim_data_dir"] = data_directory({**env, "TERRAPHIM_DATA_DIR": chosen})
     try:
-        settings = Settings.model_validate(values)
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise UsageError("\n".join(_told(fault) for fault in error.errors(include_url=False))) from None
-    _check(settings, is_set="github_webhook_secret" in values)
-    return settings
 
 
-def _check(settings: Settings, *, is_set: bool) -> None:
+def _check(settings: Settings) -> None:
     """Refuse what is well-formed and still cannot work."""
     if not settings.github_webhook_secret:
-        found = "empty" if is_set else "not set"
+        found = "empty" if "github_webhook_secret" in settings.model_fields_set else "not set"
         raise UsageError(
             f"GITHUB_WEBHOOK_SECRET is {found}: anybody could start jobs here; "
             "set it to the secret of the webhook in GitHub's settings"

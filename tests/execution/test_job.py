@@ -514,3 +514,23 @@ async def test_action_of_another_repository_is_named_in_its_own_step_only(run):
 """)
     assert [name.strip() for _, name in ran.recorder.started] == ["At actions/checkout v4", "At"]
     assert ran.text.splitlines()[-1] == "[]"
+
+
+async def test_defaults_that_are_one_expression_set_the_shell_and_the_directory(run):
+    ran = await run(
+        """
+- run: pwd; false | true
+- run: echo "$0"
+  shell: sh -e {0}
+""",
+        job="defaults:\n  run: ${{ fromJSON(vars.D) }}",
+        variables={"D": '{"shell": "bash", "working-directory": "/usr"}'},
+    )
+    assert ran.result.conclusion is FAILURE
+    assert ran.text == "/usr"
+
+
+async def test_defaults_that_are_no_object_fail_the_step(run):
+    ran = await run("- run: pwd\n", job="defaults:\n  run: ${{ fromJSON(vars.D) }}", variables={"D": '["bash"]'})
+    assert ran.result.conclusion is FAILURE
+    assert "found a value of kind array as 'defaults.run', expected an object" in ran.recorder.everything

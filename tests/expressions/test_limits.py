@@ -2,6 +2,7 @@
 
 import re
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from terraphim_runner.expressions import (
     evaluate,
     from_json,
     is_truthy,
+    kind,
     parse,
     parse_condition,
 )
@@ -110,6 +112,58 @@ def test_repeated_looks_at_large_data_hit_the_limit(text: str) -> None:
     with pytest.raises(EvaluationError, match=r"too many steps|bytes of data"):
         value_of(f"!({text})", scope)
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fromJSON(env.quoted)",
+        "fromJSON(env.commented)",
+        "fromJSON(env.commented).x || fromJSON(env.commented).y || fromJSON(env.commented).z",
+        "fromJSON(env.keys).x || fromJSON(env.keys).y || fromJSON(env.keys).z || fromJSON(env.keys).zz",
+        "fromJSON(env.broken)",
+        "toJSON(env)",
+        "join(env.many, env.long)",
+        "toJSON(toJSON(toJSON(toJSON(toJSON(toJSON(env.quotes))))))",
+        "toJSON(github.event.*.*.*)",
+        "github.event.*.*.*.*[env.long]",
+        "contains(env.many, env.long) || contains(env.long, env.quotes)",
+        "format(format(format(env.braces)), env.long, env.long)",
+    ],
+)
+def test_hostile_nest_ends_soon_in_little_memory_with_a_value_or_a_reason(text: str) -> None:
+    objects = {f"k{number}": {"a": [1] * 5, "b": {"c": number}} for number in range(5_000)}
+    data = {
+        "quoted": "[" + "'a'," * 150_000 + "]",
+        "commented": "[" + "/*a*/1," * 100_000 + "]",
+        "keys": "{" + ",".join(f'"k{number}":{number}' for number in range(150_000)) + "}",
+        "broken": "[" + "1," * 200_000 + "x",
+        "many": ["y" * 100] * 5_000,
+        "long": "ü" * 500_000,
+        "quotes": '"' * 400_000,
+        "braces": "{{" * 200_000,
+    }
+    scope = Scope(contexts={"env": from_json(data), "github": from_json({"event": [objects, data]})})
+    tracemalloc.start()
+    try:
+        began = time.monotonic()
+        try:
+            value = kind(value_of(text, scope))
+        except EvaluationError as error:
+            value = error.message
+        took = time.monotonic() - began
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (
+        value in {"array", "boolean", "null", "string"}
+        or "bytes of data" in value
+        or "steps" in value
+        or "JSON" in value
+    )
+    # Being watched, the program takes several times as long as else.
+    assert took < 20
+    assert peak < 100_000_000
 
 
 @pytest.mark.parametrize("json", ["[" * 200 + "]" * 200, "[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000])

@@ -5,7 +5,7 @@ import math
 import unicodedata
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terraphim_runner.expressions import (
@@ -16,6 +16,7 @@ from terraphim_runner.expressions import (
     equals,
     evaluate,
     from_json,
+    mistakes,
     parse,
     parse_condition,
     parse_template,
@@ -26,6 +27,22 @@ from terraphim_runner.expressions import (
 )
 from terraphim_runner.expressions.casing import fold, is_greater
 from terraphim_runner.expressions.coercion import exceeds
+from terraphim_runner.expressions.functions import ALL
+from terraphim_runner.expressions.printing import to_source
+from terraphim_runner.expressions.tree import (
+    And,
+    Call,
+    Comparison,
+    Context,
+    Expression,
+    Index,
+    Literal,
+    Node,
+    Not,
+    Operator,
+    Or,
+    Wildcard,
+)
 from terraphim_runner.model.source import Span
 
 PIECES = st.sampled_from(
@@ -48,6 +65,47 @@ SCOPE = Scope(
     contexts={"github": from_json({"a": [{"b": 1}, {"b": [None]}], "c": "é"})},
     functions={"success": lambda _arguments: True},
 )
+
+LITERALS = st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.sampled_from(["{0}{1}", "[[1],{}]", "a"])
+PROPERTIES = st.sampled_from([Literal(name, 0) for name in ("a", "true", "b-c", "x y")])
+PURE = [function for function in ALL if function.call]
+
+
+@st.composite
+def trees(draw: st.DrawFn, levels: int = 4) -> Node:
+    """Return a tree as the parser makes it: a chain holds no chain of its own kind."""
+    kinds: list[object] = [Literal, Context]
+    if levels:
+        kinds += [Call, Call, Index, "property", Wildcard, Not, Comparison, And, Or]
+    kind = draw(st.sampled_from(kinds))
+    below = trees(levels=levels - 1)
+    if kind is Literal:
+        return Literal(draw(LITERALS), 0)
+    if kind is Context:
+        return Context(draw(st.sampled_from(["github", "env", "vars"])), 0)
+    if kind is Call:
+        function = draw(st.sampled_from(PURE))
+        count = draw(st.integers(function.minimum, min(function.maximum, function.minimum + 2)))
+        count += function.odd and count % 2 == 0
+        return Call(function.name, tuple(draw(below) for _ in range(count)), 0)
+    if kind is Comparison:
+        return Comparison(draw(st.sampled_from(Operator)), draw(below), draw(below), 0)
+    if kind in (And, Or):
+        operands = [draw(below.filter(lambda node: not isinstance(node, kind))) for _ in range(draw(st.integers(2, 3)))]
+        return And(tuple(operands), 0) if kind is And else Or(tuple(operands), 0)
+    if kind in (Index, "property"):
+        return Index(draw(below), draw(below if kind is Index else PROPERTIES), 0)
+    return Wildcard(draw(below), 0) if kind is Wildcard else Not(draw(below), 0)
+
+
+def bare(node: object) -> object:
+    """Return a tree without its offsets, and with NaN equal to itself."""
+    if isinstance(node, tuple):
+        return tuple(bare(item) for item in node)
+    if not hasattr(node, "__dataclass_fields__"):
+        return type(node), repr(node)
+    names = [name for name in node.__dataclass_fields__ if name != "offset"]
+    return type(node), *(bare(getattr(node, name)) for name in names)
 
 
 def mistake(attempt: Callable[[], object]) -> ExpressionError | EvaluationError | None:
@@ -138,3 +196,62 @@ def test_folding_is_the_simple_mapping_for_every_character() -> None:
             assert unicodedata.category(char) in {"Ll", "Lt", "Mn", "Nl", "So"}
             assert fold(upper) == upper
     assert [fold(char) for char in "ıſİßŉǰΐﬀ"] == list("ıſİßŉǰΐﬀ")
+
+
+@settings(max_examples=300)
+@given(trees())
+def test_tree_that_is_printed_parses_to_itself(tree: Node) -> None:
+    assert bare(parse(to_source(tree), allowed=ANYTHING).root) == bare(tree)
+
+
+@settings(max_examples=300)
+@given(trees(), JSON, JSON)
+def test_tree_has_a_value_or_a_told_reason_for_having_none(tree: Node, first: object, second: object) -> None:
+    scope = Scope(contexts={"github": from_json([first, second]), "env": from_json({"a": first, "b": [second]})})
+    error = mistake(lambda: to_json(evaluate(Expression(source="", root=tree), scope)))
+    assert error is None or (isinstance(error, EvaluationError) and error.message)
+
+
+LENIENT = st.sampled_from(
+    [
+        *"{}[],:'\"/*\\-+.09eExn \n\0é",
+        "//",
+        "/*",
+        "*/",
+        "true",
+        "null",
+        "NaN",
+        "-Infinity",
+        "\\u00e9",
+        "a",
+        '"a"',
+        "0x1",
+    ]
+)
+
+
+@given(st.lists(LENIENT, max_size=20).map("".join))
+def test_any_text_is_json_or_is_told_not_to_be(text: str) -> None:
+    scope = Scope(contexts={"env": from_json({"text": text})})
+    error = mistake(lambda: evaluate(parse("fromJSON(env.text)", allowed=ANYTHING), scope))
+    assert error is None or (isinstance(error, EvaluationError) and "fromJSON()" in error.message)
+
+
+@given(JSON)
+def test_json_with_loose_commas_and_comments_is_the_same_data(plain: object) -> None:
+    strict = json.dumps(plain)
+    loose = "  " + json.dumps([plain], indent=1)[:-1] + "/* end */ , // of it\n] and more"
+    scope = Scope(contexts={"env": from_json({"strict": strict, "loose": loose})})
+    values = [evaluate(parse(text, allowed=ANYTHING), scope) for text in STRICT_AND_LOOSE]
+    assert values[0] == values[1]
+
+
+STRICT_AND_LOOSE = ("toJSON(fromJSON(env.strict))", "toJSON(fromJSON(env.loose)[0])")
+
+
+@given(st.lists(st.sampled_from(["${{ 1 }}", "${{ nope }}", "${{ 1 1 }}", "${{ }}", "{", "'", " x "]), max_size=8))
+def test_every_broken_expression_of_a_text_is_told_in_order(pieces: list[str]) -> None:
+    found = [error.offset for error in mistakes("".join(pieces), allowed=ANYTHING)]
+    begins = [len("".join(pieces[:index])) for index in range(len(pieces))]
+    column = {"${{ nope }}": 4, "${{ 1 1 }}": 6, "${{ }}": 0}
+    assert found == [begin + column[piece] for begin, piece in zip(begins, pieces, strict=True) if piece in column]

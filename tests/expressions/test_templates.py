@@ -93,6 +93,20 @@ def test_tree_is_evaluated_leaf_by_leaf() -> None:
     assert to_json(value) == {"os": ["linux", "mac"], "include": [{"a": 1}], "version": 3.11}
 
 
+def test_tree_item_that_yields_an_array_stands_for_its_items() -> None:
+    more = template("${{ fromJSON(env.more) }}")
+    tree = (template("x"), more, (more,), template("${{ env.empty }}"), template("a ${{ env.more }}"))
+    scope = Scope(contexts={"env": from_json({"more": '["a", ["b"], null]', "empty": []})})
+    items = ["a", ["b"], None]
+    assert to_json(evaluate_tree(tree, scope)) == ["x", *items, items, 'a ["a", ["b"], null]']
+
+
+def test_tree_of_one_array_inserted_often_ends_at_the_budget() -> None:
+    scope = Scope(contexts={"env": from_json({"x": ["x"] * 10_000})})
+    with pytest.raises(EvaluationError, match="bytes"):
+        evaluate_tree(tuple(template("${{ env.x }}") for _ in range(2_000)), scope)
+
+
 def test_tree_shares_one_budget() -> None:
     scope = Scope(contexts={"env": from_json({"x": "x" * 1_000_000})})
     tree = tuple(template("a ${{ env.x }}") for _ in range(20))
@@ -135,3 +149,51 @@ def test_data_that_is_not_json_is_refused() -> None:
     for plain in (b"x", {1, 2}, object()):
         with pytest.raises(TypeError, match="expected JSON data"):
             from_json(plain)
+
+
+@pytest.mark.parametrize(
+    ("beside", "within"),
+    [
+        # format('…{0}', 1) is 16 characters and what the text has: quotes and braces twice, what is beyond U+FFFF too.
+        ("x" * 20_984, "1"),
+        ("'" * 10_492, "1"),
+        ("{}" * 5_246, "1"),
+        ("😀" * 10_492, "1"),
+        ("x" * 20_961, "'😀😀😀😀😀😀😀😀' == ''"),
+    ],
+)
+def test_text_that_makes_an_expression_of_21000_characters_is_the_longest_legal_one(beside: str, within: str) -> None:
+    text = f"{beside}${{{{ {within} }}}}"
+    assert len(template(text).expressions) == 1
+    with pytest.raises(ExpressionError, match="21001 characters long as the one expression that GitHub makes of it"):
+        template("x" + text)
+    assert template("x" * 30_000).is_literal
+
+
+def test_expression_within_a_text_may_be_nested_one_level_less() -> None:
+    assert render(template(f"${{{{ {'!' * 49}1 }}}}"), Scope()) == "false"
+    assert render(template(f"x${{{{ {'!' * 48}1 }}}}"), Scope()) == "xtrue"
+    with pytest.raises(ExpressionError, match="nested more than 49 levels deep in a text"):
+        template(f"x${{{{ {'!' * 49}1 }}}}")
+
+
+def test_text_with_254_expressions_is_legal_and_with_one_more_is_not() -> None:
+    assert render(template("${{1}}" * 254), Scope()) == "1" * 254
+    with pytest.raises(ExpressionError, match="more than 254 expressions in one text"):
+        template("${{1}}" * 255)
+
+
+def test_keys_that_are_expressions_are_evaluated_and_inserted_objects_join_the_mapping() -> None:
+    tree = {
+        "a-${{ vars.K }}": template("1"),
+        "${{ insert }}": template("${{ vars.MORE }}"),
+        "${{  insert}}": template("${{ vars.NONE }}"),
+        "in": {"${{ vars.K }}": (template("x"),)},
+    }
+    scope = Scope(contexts={"vars": from_json({"K": "b", "MORE": {"c": 2}})})
+    assert to_json(evaluate_tree(tree, scope)) == {"a-b": "1", "c": 2, "in": {"b": ["x"]}}
+
+
+def test_inserted_value_that_is_no_object_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="found a value of kind string under"):
+        evaluate_tree({"${{ insert }}": template("text")}, Scope(contexts={}))

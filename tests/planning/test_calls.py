@@ -8,6 +8,7 @@ from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning import outline
 from terraphim_runner.planning.calls import job_scope, locate, visible_secrets
+from terraphim_runner.planning.explanation import explain_jobs
 
 SUCCESS, FAILURE, CANCELLED, SKIPPED = (
     Conclusion.SUCCESS,
@@ -298,3 +299,17 @@ def test_outline_of_calls_that_multiply_is_bounded(linked):
         return sum(1 + sum(map(count, job.calls)) for job in plan.jobs)
 
     assert 100 < count(told) <= 2000
+
+
+def test_explanation_follows_calls_with_the_inputs_of_each_leg(linked):
+    text = MATRIX.replace('system: "${{ matrix.system }}"', "fast: \"${{ matrix.system == 'a' }}\"")
+    (job,) = explain_jobs(linked(text, build=BUILD), "push", {"github": {}, "vars": {}, "inputs": {}})
+    assert [call.name for call in job.calls] == ["on a", "on b"]
+    assert [[str(inner.outlook) for inner in call.jobs] for call in job.calls] == [
+        ["runs", "skipped"],
+        ["runs", "runs"],
+    ]
+    skipped = job.calls[0].jobs[1]
+    assert (skipped.key, skipped.needs) == ("build/0/test", ("build/0/compile",))
+    assert skipped.reason == "its 'if' is false when all jobs before it succeed: ${{ !inputs.fast }}"
+    assert job.to_json()["calls"][0]["jobs"][1]["condition"]["truth"] is False

@@ -233,3 +233,11 @@ def test_secret_source_is_where_the_runs_secrets_are_from(
     context: Callable, name: str, payload: dict, actor: str, source: str
 ):
     assert context(replace(EVENT, name=name, payload=payload, actor=actor))["secret_source"] == source
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e22, "1E+22"), (10**400, "Infinity"), (True, "true"), (3.0, "3"), ([1], "Array"), ({"a": 1}, "Object")],
+)
+def test_dispatch_input_of_any_kind_is_text_in_the_languages_words(workflow: Callable, value: object, text: str):
+    assert dispatch_inputs(workflow(DISPATCH), dispatch(must="x", text=value)).texts["text"] == text

@@ -86,6 +86,18 @@ def test_first_in_a_free_group_is_granted():
     assert arrange([claim(1)]).granted == 1
 
 
+def test_first_of_several_that_came_to_a_free_group_is_granted_and_the_last_waits():
+    found = arrange([claim(1), claim(2), claim(3)])
+    assert found.granted == 1
+    assert [who for who, _ in found.displaced] == [2]
+
+
+def test_request_that_cancels_takes_a_free_group_from_all_that_came_before():
+    found = arrange([claim(1), claim(2), claim(3, cancel=True)])
+    assert found.granted == 3
+    assert [who for who, _ in found.displaced] == [1, 2]
+
+
 def test_newer_request_takes_the_place_of_the_one_that_waits():
     found = arrange([claim(1, holds=True), claim(2), claim(3)])
     assert found.granted is None
@@ -142,3 +154,11 @@ def test_any_group_has_one_holder_and_everybody_leaves(requests, turns):
             claims.remove(holder)
         settle()
     assert sorted(ended) == list(range(len(requests)))
+
+
+def test_queue_that_is_an_expression_is_evaluated(workflow):
+    text = f"on: push\nconcurrency: {{group: a, queue: '${{{{ vars.Q }}}}'}}\n{JOBS}"
+    assert run_group(workflow(text), {**CONTEXTS, "vars": {"Q": "max"}}) == PlannedGroup(name="a", queue=Queue.MAX)
+    found = run_group(workflow(text), {**CONTEXTS, "vars": {"Q": "many"}})
+    assert isinstance(found, tuple)
+    assert found[0].message == "'concurrency' has the queue 'many'; expected 'single' or 'max'"

@@ -72,6 +72,7 @@ LABELS = {
     "${{ fromJSON(vars.group) }}": ("group:big",),
     "{labels: '${{ matrix.os }}'}": ("debian-12",),
     "${{ matrix.number }}": ("22.04",),
+    "[a, '${{ fromJSON(vars.list) }}']": ("a", "b", "c"),
 }
 
 
@@ -79,7 +80,8 @@ LABELS = {
 def test_runs_on_becomes_labels(drive: Callable, runs_on: str):
     text = job("strategy: {matrix: {os: [debian-12], number: [22.04]}}", runs_on=runs_on)
 
-    run = drive(text, vars={"both": '{"group": "big", "labels": ["a"]}', "group": '{"group": "big"}'})
+    groups = {"both": '{"group": "big", "labels": ["a"]}', "group": '{"group": "big"}'}
+    run = drive(text, vars={**groups, "list": '["b", "c"]'})
     run.settle()
 
     assert run.leg("build/0").leg.labels == LABELS[runs_on]
@@ -182,7 +184,7 @@ def test_setting_without_a_meaning_rejects_the_job(drive: Callable, line: str):
 )
 def test_runs_on_without_a_usable_label_rejects_the_job(drive: Callable, runs_on: str, message: str):
     many = "[" + ",".join(f'"l{number}"' for number in range(65)) + "]"
-    run = drive(job(runs_on=runs_on), vars={"empty": " ", "list": ["a"], "long": "x" * 300, "many": many})
+    run = drive(job(runs_on=runs_on), vars={"empty": " ", "list": [["a"]], "long": "x" * 300, "many": many})
     run.settle()
 
     (found,) = run.rejected["build"]

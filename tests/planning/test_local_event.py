@@ -187,7 +187,101 @@ def test_event_file_of_a_pull_request_decides_refs(repository: Path, tmp_path: P
         "topic",
         "main",
     )
-    assert (target.ref, target.sha) == ("refs/heads/main", "d" * 40)
+    assert (target.ref, target.sha) == ("refs/heads/main", git(repository, "rev-parse", "main"))
+
+
+def test_event_file_of_a_merged_pull_request_is_for_the_branch_it_went_into(repository: Path, tmp_path: Path):
+    file = tmp_path / "event.json"
+    pull = {"number": 7, "merged": True, "base": {"ref": "main"}, "merge_commit_sha": "e" * 40}
+    file.write_text(json.dumps({"action": "closed", "pull_request": pull}))
+
+    event = local_event("pull_request", repository, file, {})
+
+    assert (event.ref, event.sha) == ("refs/heads/main", "e" * 40)
+
+
+def test_pull_request_brings_its_heads_message(repository: Path):
+    git(repository, "checkout", "-q", "-b", "topic")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "wip [skip ci]")
+
+    assert (local_event("pull_request", repository, None, {}).head_message or "").strip() == "wip [skip ci]"
+    assert local_event("pull_request_target", repository, None, {}).head_message is None
+
+
+def test_event_of_no_commit_is_for_the_default_branch(repository: Path):
+    tip = git(repository, "rev-parse", "main")
+    git(repository, "checkout", "-q", "-b", "topic")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "more")
+
+    event = local_event("issues", repository, None, {})
+
+    assert (event.ref, event.sha) == ("refs/heads/main", tip)
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "ref", "sha"),
+    [
+        ("release", {"release": {"tag_name": "v1"}}, "refs/tags/v1", "tip"),
+        ("create", {"ref": "v1", "ref_type": "tag"}, "refs/tags/v1", "tip"),
+        ("create", {"ref": "gone", "ref_type": "branch"}, "refs/heads/gone", "tip"),
+        ("workflow_dispatch", {"ref": "v1"}, "refs/heads/v1", "tip"),
+        ("deployment", {"deployment": {"ref": "main", "sha": "a" * 40}}, "refs/heads/main", "a" * 40),
+        ("deployment_status", {"deployment": {"ref": "a" * 40, "sha": "a" * 40}}, "", "a" * 40),
+        (
+            "merge_group",
+            {"merge_group": {"head_ref": "refs/heads/q/1", "head_sha": "b" * 40}},
+            "refs/heads/q/1",
+            "b" * 40,
+        ),
+        ("registry_package", {"registry_package": {"package_version": {}}}, "refs/heads/main", "tip"),
+        (
+            "registry_package",
+            {"registry_package": {"package_version": {"target_commitish": "dev", "target_oid": "c" * 40}}},
+            "refs/heads/dev",
+            "c" * 40,
+        ),
+        ("push", {"ref": "refs/heads/gone", "deleted": True, "after": "0" * 40}, "refs/heads/main", "tip"),
+    ],
+)
+def test_event_file_decides_the_place_that_github_documents(
+    repository: Path, tmp_path: Path, name: str, payload: dict, ref: str, sha: str
+):
+    git(repository, "tag", "-a", "-m", "one", "v1")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(payload))
+
+    event = local_event(name, repository, file, {})
+
+    assert (event.ref, event.sha) == (ref, git(repository, "rev-parse", "HEAD") if sha == "tip" else sha)
+
+
+def test_event_file_of_a_new_branch_is_judged_on_its_own_commits(repository: Path, tmp_path: Path):
+    head = git(repository, "rev-parse", "HEAD")
+    push = {"ref": "refs/heads/topic", "before": "0" * 40, "after": head}
+    file = tmp_path / "event.json"
+
+    file.write_text(json.dumps({**push, "commits": [{"id": head}]}))
+    assert local_event("push", repository, file, {}).changed_files == ("b c.txt",)
+    file.write_text(json.dumps({**push, "commits": []}))
+    assert local_event("push", repository, file, {}).changed_files == ()
+
+
+def test_event_file_of_another_event_is_refused(repository: Path, tmp_path: Path):
+    file = tmp_path / "event.json"
+    file.write_text('{"action": "created", "issue": {}}')
+
+    with pytest.raises(UsageError, match=r"has 'issue' and no 'ref': it is of 'issues', 'issue_comment', expected one"):
+        local_event("push", repository, file, {})
+    assert local_event("fork", repository, file, {}).name == "fork"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("workflow_call", "name the event that starts the calling"), ("pull_request_comment", "use 'issue_comment'")],
+)
+def test_event_that_github_never_sends_is_refused(repository: Path, name: str, told: str):
+    with pytest.raises(UsageError, match=told):
+        local_event(name, repository, None, {})
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_command_prints_the_outline(invoke: Callable):
     result = invoke("push", "--workflow", "ci.yml")
 
     assert result.exit_code == 0, result.output
-    assert result.stdout == EXPECTED + "\n"
+    assert result.stdout == f"the run is called 'CI'\n{EXPECTED}\n"
 
 
 def test_command_prints_json(invoke: Callable):

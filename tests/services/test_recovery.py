@@ -17,6 +17,7 @@ from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.ports import Checkout, CheckoutRequest, SourceTree
 from terraphim_runner.services.advance import MAX_LEGS, Advancer
+from terraphim_runner.services.calls import Fetch
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.intake import MAX_AT_ONCE, MAX_JOBS, Addresses, Intake
 from terraphim_runner.services.recovery import MAX_INTAKE_TRIES, Recovery
@@ -24,6 +25,7 @@ from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Prepared, SourceFile
 from terraphim_runner.store import deliveries, jobs, runs, tables
 from terraphim_runner.store.database import Database, open_database
+from terraphim_runner.workflow.linking import CalledFile, FileReference
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +71,12 @@ class MemorySources:
 
     def tree(self, event: Event) -> SourceTree:
         return NoTree()
+
+    def called(self, event: Event) -> Fetch:
+        return self._fetch
+
+    async def _fetch(self, reference: FileReference) -> CalledFile:
+        raise NotImplementedError(reference.title)
 
 
 class MemoryQueue:

@@ -3,15 +3,17 @@ import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from terraphim_runner.model.errors import InfrastructureError, UsageError
+from terraphim_runner.model.ids import RunId
 from terraphim_runner.model.secret import Secret
-from terraphim_runner.store import migrations
+from terraphim_runner.store import migrations, runs
 from terraphim_runner.store.database import Database, open_database
 from terraphim_runner.store.tables import SCHEMA_REVISION, metadata
 
@@ -109,3 +111,45 @@ def test_migration_takes_no_module_from_the_working_directory(tmp_path: Path, mo
     (tmp_path / "alembic.py").write_text("raise SystemExit('code of whoever owns the working directory was run')\n")
     monkeypatch.chdir(tmp_path)
     open_database(Secret(f"sqlite:///{tmp_path / 'db.sqlite'}")).close()
+
+
+def test_rows_of_the_first_revision_stay_and_get_the_new_columns(bare_url: str) -> None:
+    _migrate(bare_url, "0001")
+    engine = create_engine(bare_url)
+    with engine.begin() as connection:
+        at = "'2026-01-01 00:00:00+00'"
+        connection.execute(text(f"INSERT INTO deliveries VALUES ('d1', 'push', '', {at}, 'processed', 1, '', {at})"))
+        connection.execute(
+            text(
+                "INSERT INTO runs (delivery_id, repository, path, number, name, event, ref, sha, status, created_at, "
+                "source, contexts, diagnostics, cancelled) "
+                f"VALUES ('d1', 'o/r', 'p', 1, 'n', 'push', 'r', 's', 'queued', {at}, 'on: push', '{{}}', '[]', false)"
+            )
+        )
+    open_database(Secret(bare_url)).close()
+    with engine.begin() as connection:
+        run = runs.load(connection, RunId("1"))
+        assert run is not None
+        assert (run.source, run.called, run.cancel_reason) == ("on: push", (), None)
+        key = "j/" * 600
+        connection.execute(
+            text(
+                "INSERT INTO jobs (run_id, job, leg_key, kind, name, status, attempt, lost_attempts, outputs, "
+                "finished_order, diagnostics, created_at) "
+                f"VALUES (1, '{key}', '{key}', 'leg', 'n', 'waiting', 0, 0, '{{}}', 0, '[]', '2026-01-01')"
+            )
+        )
+        connection.execute(text("DELETE FROM jobs"))
+    _migrate(bare_url, "0001", down=True)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT path FROM runs")).all() == [("p",)]
+        columns = {column["name"] for column in inspect(connection).get_columns("runs")}
+        assert "called" not in columns
+    engine.dispose()
+
+
+def _migrate(url: str, revision: str, *, down: bool = False) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["url"] = url
+    (command.downgrade if down else command.upgrade)(config, revision)

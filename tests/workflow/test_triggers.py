@@ -1,9 +1,12 @@
 """Which events trigger a workflow, and why."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from terraphim_runner.model.event import Event, Repository
 from terraphim_runner.workflow import match, parse
@@ -46,19 +49,19 @@ def message(text: str) -> dict[str, Any]:
         (
             "{push: {branches: [main], tags: ['v*']}}",
             push("refs/tags/v1"),
-            "push to tag 'v1' passes 'branches', 'tags'",
+            "push to tag 'v1' passes 'tags'",
         ),
-        ("{push: {branches: [main], tags: ['v*']}}", push(), "push to branch 'main' passes 'branches', 'tags'"),
+        ("{push: {branches: [main], tags: ['v*']}}", push(), "push to branch 'main' passes 'branches'"),
         (
             "{push: {paths: ['src/**']}}",
             push(changed_files=("README", "src/x")),
             "push to branch 'main' passes 'paths'",
         ),
-        ("{push: {paths: ['src/**']}}", push("refs/tags/v1", changed_files=("a",)), "push to tag 'v1' passes 'paths'"),
+        ("{push: {paths: ['src/**']}}", push("refs/tags/v1", changed_files=("a",)), "push to tag 'v1'"),
         (
             "{push: {paths: ['src/**']}}",
             push(),
-            "push to branch 'main' passes 'paths' (the changed files are not known)",
+            "push to branch 'main' ('paths' is not judged: the changed files are not known)",
         ),
         (
             "{push: {paths-ignore: ['docs/**']}}",
@@ -82,7 +85,11 @@ def message(text: str) -> dict[str, Any]:
             event("repository_dispatch", action="deploy"),
             "repository_dispatch 'deploy'",
         ),
-        ("{schedule: [{cron: '0 5 * * *'}]}", event("schedule", payload={"schedule": "0 5 * * *"}), "schedule"),
+        (
+            "{schedule: [{cron: '0 5 * * *'}]}",
+            event("schedule", payload={"schedule": "0 5 * * *"}),
+            "schedule '0 5 * * *'",
+        ),
         ("{schedule: [{cron: '0 5 * * *'}]}", event("schedule"), "schedule"),
         (
             "{workflow_run: {workflows: [build], branches: [main]}}",
@@ -95,6 +102,19 @@ def message(text: str) -> dict[str, Any]:
             "{merge_group: {branches: [main]}}",
             event("merge_group", action="checks_requested", payload={"merge_group": {"base_ref": "refs/heads/main"}}),
             "merge_group 'checks_requested' passes 'branches'",
+        ),
+        (
+            "{workflow_run: {workflows: [build], branches: [main]}}",
+            event("workflow_run", action="completed"),
+            (
+                "workflow_run 'completed' ('workflows' is not judged: the event names no workflow; "
+                "'branches' is not judged: the event names no branch)"
+            ),
+        ),
+        (
+            "{image_version: {names: ['My*'], versions: ['1.*']}}",
+            event("image_version", action="ready", payload={"image_version": {"name": "MyNew"}}),
+            "image_version 'ready' passes 'names' ('versions' is not judged: the event names no version)",
         ),
         (
             "pull_request_target",
@@ -121,7 +141,7 @@ def message(text: str) -> dict[str, Any]:
         (
             "{push: {paths: ['src/**']}}",
             push(changed_files=("a",), payload={"commits": [{}] * 1001}),
-            "push to branch 'main' passes 'paths' (a push of more than 1000 commits is not judged on its files)",
+            "push to branch 'main' ('paths' is not judged: the push has more than 1000 commits)",
         ),
         (
             "{push: {paths: ['last']}}",
@@ -194,12 +214,12 @@ def test_match_event_that_triggers_says_what_it_passed(on: str, what: Event, rea
         (
             "{push: {paths: [src]}}",
             push(changed_files=("READ\nME",)),
-            "none of the one changed file 'READ\\nME' matches 'paths': 'src'",
+            "the one changed file 'READ\\nME' matches none of 'paths': 'src'",
         ),
         (
             "{push: {paths-ignore: ['docs/**', '*.md']}}",
             push(changed_files=("docs/a", "README.md")),
-            "'paths-ignore' ('docs/**', '*.md') leaves none of the 2 changed files ('docs/a', 'README.md')",
+            "'paths-ignore' ('docs/**', '*.md') covers all of the 2 changed files ('docs/a', 'README.md')",
         ),
         *(
             (
@@ -315,3 +335,51 @@ def test_match_head_message_of_the_caller_comes_before_the_payload() -> None:
 def test_match_head_message_of_the_event_keeps_a_pull_request_out() -> None:
     found = match(workflow("pull_request"), pull(head_message="wip\n\n\nskip-checks: true"))
     assert (found.matched, found.reason) == (False, "the head commit's message ends with 'skip-checks: true'")
+
+
+def test_match_paths_that_would_keep_the_server_busy_are_not_judged() -> None:
+    patterns = ", ".join(f"'**a{number}b'" for number in range(1000))
+    long = tuple("a" * 4000 + str(number) for number in range(300))
+    began = time.perf_counter()
+    found = match(workflow(f"{{push: {{paths: [{patterns}]}}}}"), push(changed_files=long))
+    assert time.perf_counter() - began < 2
+    assert (found.matched, "too many patterns and paths" in found.reason) == (True, True)
+
+
+def test_filter_of_too_many_patterns_is_refused() -> None:
+    items = ", ".join(f"a{number}" for number in range(2001))
+    result = parse("test.yml", f"on: {{push: {{branches: [{items}]}}}}{JOBS}")
+    assert [item.rule for item in result.diagnostics if item.severity == "error"] == ["too-many-patterns"]
+
+
+EVERYTHING = workflow(
+    "{push: {branches: [a], paths: [b]}, pull_request: {branches: [a], paths-ignore: [b]}, release: , check_run: , "
+    "check_suite: , deployment_status: , image_version: {names: [x], versions: [y]}, schedule: [{cron: '0 5 * * *'}], "
+    "merge_group: {branches: [a]}, workflow_run: {workflows: ['[x', '*'], branches: [a]}, repository_dispatch: }"
+)
+KEYS = st.sampled_from(
+    [
+        *("ref", "deleted", "commits", "head_commit", "message", "pull_request", "mergeable", "state", "release"),
+        *("draft", "check_run", "check_suite", "app", "slug", "deployment_status", "image_version", "name", "version"),
+        *("schedule", "merge_group", "base_ref", "workflow_run", "head_branch"),
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["a", "created", "inactive"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(
+    st.sampled_from([item.event for item in EVERYTHING.triggers]),
+    st.none() | st.sampled_from(["created", "completed", "opened", "ready"]),
+    st.dictionaries(KEYS, VALUES, max_size=5),
+    st.none() | st.lists(st.text(max_size=4), max_size=3),
+)
+def test_match_any_payload_gives_a_verdict_with_a_reason(
+    name: str, action: str | None, payload: dict[str, Any], files: list[str] | None
+) -> None:
+    changed = None if files is None else tuple(files)
+    found = match(EVERYTHING, event(name, action=action, payload=payload, changed_files=changed))
+    assert found.reason

@@ -53,6 +53,32 @@ class LocalCheckout:
                 return _paths(listed)
         return None
 
+    def tip(self, branch: str) -> str | None:
+        """Return the commit that a branch is at, the remote's first; None when there is no such branch here."""
+        for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
+            found = self._commit(ref)
+            if found is not None:
+                return found
+        return None
+
+    def tagged(self, tag: str) -> str | None:
+        """Return the commit that a tag is for; None when there is no such tag here."""
+        return self._commit(f"refs/tags/{tag}")
+
+    def parent(self, commit: str) -> str | None:
+        """Return the first parent of a commit; None when it has none or is not here."""
+        return self._commit(f"{commit}^1")
+
+    def message(self, commit: str) -> str | None:
+        """Return the message of a commit; None when it is not here."""
+        if not self.is_git or commit == NO_COMMIT:
+            return None
+        return _git(self.directory, "log", "-1", "--no-show-signature", "--format=%B", commit)
+
+    def _commit(self, name: str) -> str | None:
+        found = _git(self.directory, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") if self.is_git else None
+        return found.strip() if found else None
+
     def fork_point(self) -> str:
         """Return the commit where the head left the default branch; the head itself when that cannot be told."""
         for branch in (f"refs/remotes/origin/{self.default_branch}", f"refs/heads/{self.default_branch}"):

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -13,7 +13,7 @@ from terraphim_runner.model.job import Annotation, JobResult, LogKind, LogLine, 
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.model.text import printable
-from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.planning.graph import Planned, PlannedCall, PlannedLeg
 from terraphim_runner.ports import JobReporter
 from terraphim_runner.reports import JobReport, RunReport, render_summaries, render_text
 
@@ -60,7 +60,31 @@ class Console:
     async def leg_started(self, leg: PlannedLeg) -> None:
         self.emit("job_started", {"job": leg.key, "name": leg.name}, f"{leg.name}: started")
 
-    async def leg_completed(self, leg: PlannedLeg, result: JobResult) -> None:
+    async def leg_pending(self, leg: Planned, groups: tuple[str, ...]) -> None:
+        data = {"job": leg.key, "name": leg.name, "groups": list(groups)}
+        self.emit("job_pending", data, f"{leg.name}: waits for its turn in {', '.join(map(repr, groups))}")
+
+    async def call_started(self, call: PlannedCall) -> None:
+        self.emit("call_started", {"job": call.key, "name": call.name}, f"{call.name}: started")
+
+    async def call_completed(
+        self, call: PlannedCall, conclusion: Conclusion, outputs: Mapping[str, str], diagnostics: tuple[Diagnostic, ...]
+    ) -> None:
+        lines = [item.headline() for item in diagnostics]
+        if lines:
+            # Its jobs are reported one by one; this went wrong after the last of them.
+            self.jobs.append(JobReport(name=call.name, conclusion=conclusion, reason=lines[0]))
+        data = {
+            "job": call.key,
+            "name": call.name,
+            "conclusion": conclusion,
+            "outputs": dict(outputs),
+            "diagnostics": lines,
+        }
+        reason = f": {'; '.join(lines)}" if lines else ""
+        self.emit("call_completed", data, f"{MARKS[conclusion]} {call.name}: {conclusion}{reason}")
+
+    async def leg_completed(self, leg: Planned, result: JobResult) -> None:
         tolerated = leg.continue_on_error and result.conclusion is Conclusion.FAILURE
         conclusion = Conclusion.SUCCESS if tolerated else result.conclusion
         self.jobs.append(JobReport(name=leg.name, conclusion=conclusion, result=result))

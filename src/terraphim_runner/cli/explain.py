@@ -10,14 +10,16 @@ from typing import Annotated, Any, Final
 import typer
 
 from terraphim_runner.cli.arguments import pairs
+from terraphim_runner.cli.checkout import NO_COMMIT
 from terraphim_runner.cli.console import for_terminal
-from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
+from terraphim_runner.cli.local_event import local_event
+from terraphim_runner.cli.workflow_file import read_linked, workflow_paths
 from terraphim_runner.expressions.explanation import Part
 from terraphim_runner.model.event import Event
-from terraphim_runner.planning import Outlook, dispatch_inputs, github_context
+from terraphim_runner.planning import Outlook, dispatch_inputs, github_context, run_name
 from terraphim_runner.planning.explanation import JobExplanation, explain_jobs
 from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.triggers import match
 
 _BAD_INPUT: Final = 2
 _WORDS: Final = {
@@ -37,12 +39,13 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Explained:
-    """One workflow. ``reason`` is why the event triggers it, or why not."""
+    """One workflow. ``reason`` is why the event triggers it, or why not; ``run_name`` is what its run is called."""
 
     workflow: Workflow
     triggered: bool
     reason: str
     jobs: tuple[JobExplanation, ...]
+    run_name: str | None = None
 
 
 def register(app: typer.Typer) -> None:
@@ -71,8 +74,10 @@ def explain(
     workflows, broken = _read(repo, workflow)
     explained = [_explain(item, what, variables) for item in workflows]
     if form is Format.JSON:
-        typer.echo(json.dumps({"event": event, "workflows": [_to_json(item) for item in explained]}, indent=2))
+        told = {"event": event, **_event_to_json(what), "workflows": [_to_json(item) for item in explained]}
+        typer.echo(json.dumps(told, indent=2))
     else:
+        typer.echo(for_terminal(_event_line(what)))
         for item in explained:
             for line in _lines(item):
                 typer.echo(for_terminal(line))
@@ -85,14 +90,14 @@ def _read(repository: Path, named: Path | None) -> tuple[list[Workflow], bool]:
     broken = False
     for path in workflow_paths(repository, named):
         try:
-            workflows.append(read_workflow(path, repository))
+            workflows.append(read_linked(path, repository))
         except typer.Exit:
             broken = True
     return workflows, broken
 
 
 def _explain(workflow: Workflow, event: Event, variables: Mapping[str, str]) -> _Explained:
-    verdict = local_match(workflow, event)
+    verdict = match(workflow, event)
     if not verdict.matched:
         return _not_triggered(workflow, verdict.reason)
     inputs = dispatch_inputs(workflow, event)
@@ -104,7 +109,8 @@ def _explain(workflow: Workflow, event: Event, variables: Mapping[str, str]) -> 
         "inputs": dict(inputs.values),
     }
     jobs = explain_jobs(workflow, event.name, contexts)
-    return _Explained(workflow=workflow, triggered=True, reason=verdict.reason, jobs=jobs)
+    name = run_name(workflow, contexts)
+    return _Explained(workflow=workflow, triggered=True, reason=verdict.reason, jobs=jobs, run_name=name)
 
 
 def _not_triggered(workflow: Workflow, reason: str) -> _Explained:
@@ -117,12 +123,35 @@ def _not_triggered(workflow: Workflow, reason: str) -> _Explained:
     return _Explained(workflow=workflow, triggered=False, reason=reason, jobs=jobs)
 
 
+def _event_line(event: Event) -> str:
+    action = f" {event.action!r}" if event.action is not None else ""
+    place = f" on {event.ref}" if event.ref else ""
+    commit = "" if event.sha == NO_COMMIT else f" at {event.sha[:12]}"
+    files = "" if event.changed_files is None else f", {_counted(len(event.changed_files), 'changed file')}"
+    return f"{event.name}{action}{place}{commit} by {event.actor}{files}"
+
+
+def _event_to_json(event: Event) -> dict[str, Any]:
+    return {
+        "action": event.action,
+        "ref": event.ref,
+        "sha": event.sha,
+        "actor": event.actor,
+        "changed_files": None if event.changed_files is None else len(event.changed_files),
+    }
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _to_json(explained: _Explained) -> dict[str, Any]:
     return {
         "workflow": explained.workflow.title,
         "path": explained.workflow.path,
         "triggered": explained.triggered,
         "reason": explained.reason,
+        "run_name": explained.run_name,
         "jobs": [job.to_json() for job in explained.jobs],
     }
 
@@ -132,6 +161,7 @@ def _lines(explained: _Explained) -> Iterator[str]:
     verdict = "is triggered" if explained.triggered else "is not triggered"
     yield f"{explained.workflow.path}{title} {verdict}: {explained.reason}"
     if explained.triggered:
+        yield f"  the run is called {explained.run_name!r}"
         for job in explained.jobs:
             yield from _job_lines(job)
 
@@ -144,7 +174,15 @@ def _job_lines(job: JobExplanation) -> Iterator[str]:
     if job.depends_on and job.outlook is Outlook.UNKNOWN:
         yield f"    depends on {', '.join(job.depends_on)}"
     if job.condition is not None:
-        yield from _part_lines(job.condition, depth=2)
+        whole, *parts = _part_lines(job.condition, depth=2)
+        # Any value may decide: an object or a text that is not empty is true, null and 0 are false.
+        plain = job.condition.value in {"true", "false", None} or job.condition.truth is None
+        yield whole if plain else f"{whole}, which counts as {str(job.condition.truth).lower()}"
+        yield from parts
+    for call in job.calls:
+        yield f"    {call.name} calls {call.path}"
+        for inner in call.jobs:
+            yield from (f"    {line}" for line in _job_lines(inner))
 
 
 def _part_lines(part: Part, *, depth: int) -> Iterator[str]:

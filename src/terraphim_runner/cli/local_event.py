@@ -1,153 +1,63 @@
 """An event for commands that work on a local checkout: what GitHub would send if its head were pushed now.
 
 Reads the checkout with the real git, or does without one; takes everything that a given event file says from there.
-An event file is a stranger's: every member that is used is checked, and a wrong one is told by its name.
+Each event is placed on the ref and commit that GitHub documents for it ("Events that trigger workflows").
 """
 
 import difflib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 from terraphim_runner.cli.checkout import NO_COMMIT, LocalCheckout, read_checkout
+from terraphim_runner.cli.event_file import Members, check_kind, read_payload
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event, Repository
 from terraphim_runner.workflow.events import EVENTS
-from terraphim_runner.workflow.tree import Workflow
-from terraphim_runner.workflow.triggers import TriggerMatch, match
-
-MAX_EVENT_FILE_BYTES: Final = 25 * 1024 * 1024
-"""GitHub's own limit for a webhook's body."""
 
 _PULL_REQUESTS: Final = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
-_SOME_COMMIT: Final = "f" * 40
-_SHA: Final = re.compile(r"[0-9a-f]{40}")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
-_REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\s\x00-\x1f\x7f~^:?*\[\\]+")
 
 
 def local_event(name: str, repo: Path, event_file: Path | None, inputs: Mapping[str, str]) -> Event:
     """Return the event ``name`` for the checkout at ``repo``.
 
-    ``ref`` and ``sha`` are the event file's where it has them, else those of the checkout's head; a directory that is
-    no git repository has the commit ``000…0``. Raises ``UsageError`` for an unknown event, an unusable directory or
+    ``ref`` and ``sha`` are the event file's where it has them, else those of the checkout's head, or of the default
+    branch for events that run there; a directory that is no git repository has the commit ``000…0``. A deployment of
+    a bare commit has no ref. Raises ``UsageError`` for an unknown event, an unusable directory or
     event file, and for ``inputs`` to an event that takes none.
     """
     _check_name(name)
     if inputs and name != "workflow_dispatch":
         raise UsageError(f"inputs were given for {name!r}; only 'workflow_dispatch' takes inputs")
     checkout = read_checkout(repo)
-    payload = _payload(name, checkout) if event_file is None else _read_payload(event_file)
+    payload = _payload(name, checkout) if event_file is None else read_payload(event_file)
+    if event_file is not None:
+        check_kind(name, payload, event_file)
     if inputs:
-        payload["inputs"] = {**_Members(payload, "the event").object("inputs"), **inputs}
+        payload["inputs"] = {**Members(payload, "the event").object("inputs"), **inputs}
     return _event(name, checkout, payload, f"event file {event_file}" if event_file else "the event")
 
 
-def local_match(workflow: Workflow, event: Event) -> TriggerMatch:
-    """Tell whether a local event triggers the workflow.
-
-    A checkout without any commit has the commit ``000…0``, which in a real push means that the branch was deleted;
-    it is judged as an ordinary push.
-    """
-    return match(workflow, replace(event, sha=_SOME_COMMIT) if event.sha == NO_COMMIT else event)
-
-
 def _check_name(name: str) -> None:
-    if name in EVENTS:
+    rule = EVENTS.get(name)
+    if name == "workflow_call":
+        raise UsageError("'workflow_call' is no event of its own; name the event that starts the calling workflow")
+    if rule is not None and rule.instead is not None:
+        raise UsageError(f"GitHub never sends {name!r}; use {rule.instead!r}")
+    if rule is not None:
         return
     near = difflib.get_close_matches(name.lower().replace("-", "_"), EVENTS, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known events: {', '.join(EVENTS)}"
     raise UsageError(f"unknown event {name!r}; {hint}")
 
 
-def _read_payload(event_file: Path) -> dict[str, Any]:
-    try:
-        with event_file.open("rb") as stream:
-            content = stream.read(MAX_EVENT_FILE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read event file {event_file}: {error.strerror}") from error
-    if len(content) > MAX_EVENT_FILE_BYTES:
-        raise UsageError(
-            f"event file {event_file} is larger than {MAX_EVENT_FILE_BYTES} bytes; expected one webhook's body"
-        )
-    try:
-        payload = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"event file {event_file} is not valid JSON: {error}") from error
-    if not isinstance(payload, dict):
-        raise UsageError(f"event file {event_file} holds {type(payload).__name__}; expected a JSON object")
-    return cast("dict[str, Any]", payload)
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-class _Members:
-    """Reads members of a payload by dotted names and refuses wrong kinds by name. A null counts as absent."""
-
-    def __init__(self, payload: Mapping[str, Any], where: str) -> None:
-        self._payload = payload
-        self._where = where
-
-    def get(self, path: str, expected: str, kind: type) -> Any:
-        value: Any = self._payload
-        for part in path.split("."):
-            if value is None:
-                return None
-            if not isinstance(value, Mapping):
-                raise self.wrong(path, value, expected)
-            value = cast("Mapping[str, Any]", value).get(part)
-        if value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
-            return value
-        raise self.wrong(path, value, expected)
-
-    def wrong(self, path: str, value: object, expected: str) -> UsageError:
-        shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
-        return UsageError(f"{self._where}: {path!r} is {shown[:80]}; expected {expected}")
-
-    def object(self, path: str) -> Mapping[str, Any]:
-        return self.get(path, "an object", dict) or {}
-
-    def text(self, path: str) -> str | None:
-        """Names only: they become variables and parts of messages, so control characters are refused."""
-        value: str | None = self.get(path, "a string", str)
-        if value is not None and not value.isprintable():
-            raise self.wrong(path, value, "a string without control characters")
-        return value
-
-    def branch(self, path: str) -> str | None:
-        """A branch's bare name."""
-        full = self.ref(path)
-        return full.removeprefix("refs/heads/") if full else None
-
-    def number(self, path: str) -> int | None:
-        return self.get(path, "a whole number", int)
-
-    def sha(self, path: str) -> str | None:
-        value = self.text(path)
-        if value is not None and not _SHA.fullmatch(value):
-            raise self.wrong(path, value, "a commit of 40 hexadecimal digits")
-        return value
-
-    def ref(self, path: str) -> str | None:
-        """A full ref; a bare name is a branch, as GitHub sends it with some events."""
-        value = self.text(path)
-        if value is None:
-            return None
-        full = value if value.startswith("refs/") else f"refs/heads/{value}"
-        if not _REF.fullmatch(full) or ".." in full:
-            raise self.wrong(path, value, "a ref such as 'refs/heads/main'")
-        return full
-
-
 def _event(name: str, checkout: LocalCheckout, payload: dict[str, Any], where: str) -> Event:
-    members = _Members(payload, where)
+    members = Members(payload, where)
     event = Event(
         name=name,
         action=members.text("action"),
@@ -161,21 +71,33 @@ def _event(name: str, checkout: LocalCheckout, payload: dict[str, Any], where: s
         return _pull_request(event, members, checkout)
     if name == "push":
         return _push(event, members, checkout)
-    return replace(event, ref=members.ref("ref") or event.ref)
+    place = _PLACES.get(name)
+    return _on_default_branch(event, checkout) if place is None else place(event, members, checkout)
 
 
-def _push(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+def _push(event: Event, members: Members, checkout: LocalCheckout) -> Event:
     sha, before = members.sha("after") or event.sha, members.sha("before")
-    return replace(
-        event,
-        ref=members.ref("ref") or event.ref,
-        sha=sha,
-        before=before,
-        changed_files=checkout.changed_files(before, sha) if before else None,
-    )
+    ref = members.ref("ref") or event.ref
+    if members.get("deleted", "true or false", bool) or (sha == NO_COMMIT and event.sha != NO_COMMIT):
+        payload = {**event.payload, "ref": ref, "deleted": True}
+        return _on_default_branch(replace(event, payload=payload), checkout)
+    return replace(event, ref=ref, sha=sha, before=before, changed_files=_pushed_files(event, checkout, before, sha))
 
 
-def _pull_request(event: Event, members: _Members, checkout: LocalCheckout) -> Event:
+def _pushed_files(event: Event, checkout: LocalCheckout, before: str | None, sha: str) -> tuple[str, ...] | None:
+    if before is None:
+        return None
+    commits: object = event.payload.get("commits")
+    if before != NO_COMMIT or not isinstance(commits, list) or sha == NO_COMMIT:
+        return checkout.changed_files(before, sha)
+    if not commits:
+        return ()
+    # A new branch is compared with the commit before the first that came with it; without one everything is new.
+    first = Members({"first": cast("list[object]", commits)[0]}, "commits").sha("first.id")
+    return checkout.changed_files((checkout.parent(first) if first else None) or NO_COMMIT, sha)
+
+
+def _pull_request(event: Event, members: Members, checkout: LocalCheckout) -> Event:
     number = members.number("pull_request.number") or members.number("number") or 1
     base = members.branch("pull_request.base.ref") or event.repository.default_branch
     head_sha = members.sha("pull_request.head.sha") or event.sha
@@ -186,12 +108,80 @@ def _pull_request(event: Event, members: _Members, checkout: LocalCheckout) -> E
         changed_files=checkout.changed_since_fork(base, head_sha),
     )
     if event.name == "pull_request_target":
-        return replace(event, ref=f"refs/heads/{base}", sha=members.sha("pull_request.base.sha") or event.sha)
-    merged = members.sha("pull_request.merge_commit_sha")
-    return replace(event, ref=f"refs/pull/{number}/merge", sha=merged or head_sha)
+        return _on_default_branch(event, checkout)
+    merged = members.get("pull_request.merged", "true or false", bool) is True
+    return replace(
+        event,
+        ref=f"refs/heads/{base}" if merged else f"refs/pull/{number}/merge",
+        sha=members.sha("pull_request.merge_commit_sha") or head_sha,
+        head_message=checkout.message(head_sha) if event.name == "pull_request" else None,
+    )
 
 
-def _repository(members: _Members, checkout: LocalCheckout) -> Repository:
+def _on_default_branch(event: Event, checkout: LocalCheckout) -> Event:
+    branch = event.repository.default_branch
+    return replace(event, ref=f"refs/heads/{branch}", sha=checkout.tip(branch) or event.sha)
+
+
+def _dispatch(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    return _at(event, members.ref("ref") or event.ref, checkout)
+
+
+def _create(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    name = members.text("ref")
+    kind = "tags" if members.text("ref_type") == "tag" else "heads"
+    ref = members.checked_ref("ref", f"refs/{kind}/{name}") if name else event.ref
+    return _at(event, ref, checkout)
+
+
+def _release(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    tag = members.text("release.tag_name")
+    ref = members.checked_ref("release.tag_name", f"refs/tags/{tag}") if tag else event.ref
+    return _at(event, ref, checkout)
+
+
+def _deployment(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    sha = members.sha("deployment.sha")
+    if sha is not None and members.text("deployment.ref") == sha:
+        return replace(event, ref="", sha=sha)
+    found = _at(event, members.ref("deployment.ref") or event.ref, checkout)
+    return replace(found, sha=sha or found.sha)
+
+
+def _package(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    version = "registry_package.package_version"
+    ref = members.ref(f"{version}.target_commitish")
+    found = _on_default_branch(event, checkout) if ref is None else _at(event, ref, checkout)
+    return replace(found, sha=members.sha(f"{version}.target_oid") or found.sha)
+
+
+def _merge_group(event: Event, members: Members, checkout: LocalCheckout) -> Event:
+    found = _at(event, members.ref("merge_group.head_ref") or event.ref, checkout)
+    return replace(found, sha=members.sha("merge_group.head_sha") or found.sha)
+
+
+def _at(event: Event, ref: str, checkout: LocalCheckout) -> Event:
+    """Put the event on a ref, at its commit where that is here."""
+    if ref == event.ref:
+        return event
+    is_tag = ref.startswith("refs/tags/")
+    found = checkout.tagged(ref.removeprefix("refs/tags/")) if is_tag else checkout.tip(ref.removeprefix("refs/heads/"))
+    return replace(event, ref=ref, sha=found or event.sha)
+
+
+_PLACES: Final[Mapping[str, Callable[[Event, Members, LocalCheckout], Event]]] = {
+    "workflow_dispatch": _dispatch,
+    "create": _create,
+    "release": _release,
+    "deployment": _deployment,
+    "deployment_status": _deployment,
+    "registry_package": _package,
+    "merge_group": _merge_group,
+}
+"""The events that have a ref of their own; all others are for the default branch."""
+
+
+def _repository(members: Members, checkout: LocalCheckout) -> Repository:
     full_name = members.text("repository.full_name") or checkout.full_name
     parts = full_name.split("/")
     if len(parts) != 2 or not all(_NAME.fullmatch(part) and part not in {".", ".."} for part in parts):

@@ -10,13 +10,22 @@ import typer
 
 from terraphim_runner.cli.arguments import pairs
 from terraphim_runner.cli.console import for_terminal
-from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow
+from terraphim_runner.cli.local_event import local_event
+from terraphim_runner.cli.workflow_file import read_linked
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
-from terraphim_runner.planning import PlanOutline, dispatch_inputs, github_context, outline, select_job
+from terraphim_runner.planning import (
+    PlanOutline,
+    dispatch_inputs,
+    github_context,
+    outline,
+    run_name,
+    select_job,
+    selectable,
+)
 from terraphim_runner.planning.diagrams import render_mermaid, render_svg
 from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.triggers import match
 
 
 class Format(StrEnum):
@@ -45,7 +54,9 @@ def plan(
     workflow: Annotated[Path, typer.Option(help="The workflow file.")],
     repo: Annotated[Path, typer.Option(help="The checkout that the event is about.")] = Path(),
     event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
-    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    job: Annotated[
+        str | None, typer.Option(help="Only this job and those that it needs; call/job for a called one.")
+    ] = None,
     var: Annotated[list[str] | None, typer.Option(help="K=V for the vars context.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", help="K=V for the inputs context.")] = None,
     form: Annotated[Format, typer.Option("--format", help="Text, JSON, or a picture.")] = Format.TEXT,
@@ -53,12 +64,14 @@ def plan(
     """Show which jobs and matrix legs an event would run; exit 0 also when it triggers nothing, 2 on bad input."""
     variables = pairs(var or [], "--var")
     what = local_event(event, repo, event_file, pairs(inputs or [], "--input"))
-    parsed = read_workflow(workflow, repo)
+    parsed = read_linked(workflow, repo)
     chosen = parsed if job is None else _only(parsed, job)
-    verdict = local_match(parsed, what)
-    listed = outline(chosen, event, _contexts(parsed, what, variables))
+    verdict = match(parsed, what)
+    contexts = _contexts(parsed, what, variables)
+    listed = outline(chosen, event, contexts)
+    name = run_name(parsed, contexts)
     if form is Format.JSON:
-        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason}
+        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason, "run_name": name}
         typer.echo(json.dumps({**triggered, **listed.to_json()}, indent=2))
         return
     if form in _PICTURES:
@@ -66,6 +79,7 @@ def plan(
         return
     if not verdict.matched:
         typer.echo(for_terminal(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
+    typer.echo(for_terminal(f"the run is called {name!r}"))
     for line in listed.render().splitlines():
         typer.echo(for_terminal(line))
 
@@ -74,7 +88,7 @@ def _only(workflow: Workflow, job: str) -> Workflow:
     try:
         return select_job(workflow, job)
     except KeyError:
-        raise UsageError(f"found no job {job!r} in {workflow.path}; it has {', '.join(workflow.jobs)}") from None
+        raise UsageError(f"found no job {job!r} in {workflow.path}; it has {', '.join(selectable(workflow))}") from None
 
 
 def _contexts(workflow: Workflow, event: Event, variables: dict[str, str]) -> dict[str, Any]:

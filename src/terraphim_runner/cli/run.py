@@ -14,9 +14,10 @@ import anyio
 import typer
 
 from terraphim_runner.cli.arguments import VmChoice, pairs, read_pairs_file, secret_pairs
+from terraphim_runner.cli.called_files import called_files
 from terraphim_runner.cli.console import Console
-from terraphim_runner.cli.local_event import local_event, local_match
-from terraphim_runner.cli.workflow_file import read_workflow, workflow_paths
+from terraphim_runner.cli.local_event import local_event
+from terraphim_runner.cli.workflow_file import checked, print_diagnostics, read_workflow, workflow_paths
 from terraphim_runner.data_directory import data_directory
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.expressions import from_json, to_string
@@ -26,12 +27,15 @@ from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion
-from terraphim_runner.planning import dispatch_inputs, github_context, select_job
-from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.planning import dispatch_inputs, github_context, select_job, selectable
+from terraphim_runner.planning.graph import Planned, PlannedLeg
+from terraphim_runner.planning.groups import run_group
 from terraphim_runner.ports import MachineSpec, Provider, Session
 from terraphim_runner.reports import RunReport
+from terraphim_runner.services.calls import resolve
 from terraphim_runner.services.local import LocalPlan, LocalRun
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
+from terraphim_runner.workflow.triggers import match
 
 _SERVER_URL = "https://github.com"
 _API_URL = "https://api.github.com"
@@ -67,7 +71,9 @@ def run(
         Path | None, typer.Option(help="The workflow file; without it all that the event triggers.")
     ] = None,
     repo: Annotated[Path, typer.Option(help="The checkout; its uncommitted changes are part of the run.")] = Path(),
-    job: Annotated[str | None, typer.Option(help="Only this job and those that it needs.")] = None,
+    job: Annotated[
+        str | None, typer.Option(help="Only this job and those that it needs; call/job for a called one.")
+    ] = None,
     event_file: Annotated[Path | None, typer.Option(help="The event's payload as JSON.")] = None,
     secret: Annotated[list[str] | None, typer.Option(help="K=V, or K alone to take $K.")] = None,
     secret_file: Annotated[Path | None, typer.Option(help="Secrets as lines K=V.")] = None,
@@ -94,7 +100,7 @@ def run(
         debug=debug,
     )
     what = local_event(event, repo, event_file, choices.inputs)
-    workflows = _triggered(_read(repo, workflow), what, named=workflow is not None)
+    workflows = _linked(_triggered(_read(repo, workflow), what, named=workflow is not None), repo)
     conclusions: list[Conclusion] = []
     try:
         conclusions = anyio.run(_run_all, workflows, what, choices)
@@ -125,7 +131,7 @@ def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[
     """Keep what the event triggers. A named workflow runs although a filter excludes it, and that is said."""
     kept: list[Workflow] = []
     for workflow in workflows:
-        verdict = local_match(workflow, event)
+        verdict = match(workflow, event)
         listens = any(trigger.event == event.name for trigger in workflow.triggers)
         if verdict.matched or (named and listens):
             kept.append(workflow)
@@ -137,6 +143,23 @@ def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[
     return kept
 
 
+def _linked(workflows: list[Workflow], repository: Path) -> list[Workflow]:
+    """Return the workflows with all that they call; what is wrong goes to stderr and ends the command."""
+    if not any(isinstance(job, CallJob) for workflow in workflows for job in workflow.jobs.values()):
+        return workflows
+    fetch = called_files(repository, os.environ)
+    linked: list[Workflow] = []
+    broken = False
+    for workflow in workflows:
+        try:
+            linked.append(checked(anyio.run(resolve, workflow, fetch)))
+        except typer.Exit:
+            broken = True
+    if broken:
+        raise typer.Exit(_BAD_INPUT)
+    return linked
+
+
 def _only(workflow: Workflow, wanted: str | None) -> Workflow:
     """Return the workflow with the wanted job and all that it needs, directly or not."""
     if wanted is None:
@@ -144,7 +167,9 @@ def _only(workflow: Workflow, wanted: str | None) -> Workflow:
     try:
         return select_job(workflow, wanted)
     except KeyError:
-        raise UsageError(f"found no job {wanted!r} in {workflow.path}; it has {', '.join(workflow.jobs)}") from None
+        raise UsageError(
+            f"found no job {wanted!r} in {workflow.path}; it has {', '.join(selectable(workflow))}"
+        ) from None
 
 
 async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -> list[Conclusion]:
@@ -172,9 +197,15 @@ async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choi
         server_url=_SERVER_URL,
         api_url=_API_URL,
     )
+    contexts = {"github": github, "vars": dict(choices.variables), "inputs": _inputs(workflow, event)}
+    group = run_group(workflow, contexts)
+    if isinstance(group, tuple):
+        print_diagnostics((diagnostic, workflow.source) for diagnostic in group)
+        return Conclusion.STARTUP_FAILURE
     plan = LocalPlan(
         workflow=workflow,
-        contexts={"github": github, "vars": dict(choices.variables), "inputs": _inputs(workflow, event)},
+        contexts=contexts,
+        group=group,
         source=WorkingTree(choices.repository),
         lease=_lease(provider),
         wants=_wants(choices.matrix),
@@ -219,7 +250,7 @@ def _lease(provider: Provider) -> Callable[[PlannedLeg], AbstractAsyncContextMan
     return lease
 
 
-def _wants(matrix: Mapping[str, str]) -> Callable[[PlannedLeg], bool]:
+def _wants(matrix: Mapping[str, str]) -> Callable[[Planned], bool]:
     return lambda leg: (
         all(key in leg.matrix and to_string(from_json(leg.matrix[key])) == value for key, value in matrix.items())
         or (not leg.matrix)

@@ -12,6 +12,7 @@ import typer
 from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_actions import LocalActions, is_workflow_folder, repository_of
 from terraphim_runner.cli.source_file import read_source
+from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.source import Diagnostic, Severity
 from terraphim_runner.reports.validation import (
@@ -25,10 +26,11 @@ from terraphim_runner.reports.validation import (
     render_summary,
 )
 from terraphim_runner.workflow import parse, unsupported
+from terraphim_runner.workflow.linking import FileReference, Linked, Linker
 from terraphim_runner.workflow.lint import MAX_PER_RULE, RULES, lint
 from terraphim_runner.workflow.metadata import parse_action
 from terraphim_runner.workflow.metadata.linking import FILE_NAMES
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
 
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
@@ -148,6 +150,12 @@ def _check(file: Path, disabled: frozenset[str] | None, checkouts: dict[Path, Lo
         # The question is whether the file is right under GitHub's rules, not whether this runner can run it.
         result = parse(path, content, check_support=False)
         workflow, found = result.workflow, result.diagnostics
+    if workflow is not None:
+        linked = _linked(file, workflow)
+        # What is wrong in the called files themselves is told when they are checked.
+        found += tuple(item for item in linked.diagnostics if item.path == path)
+        found = tuple(sorted(found, key=lambda item: item.span.start))
+        workflow = linked.workflow
     if disabled is None:
         found = tuple(item for item in found if item.severity is Severity.ERROR)
         return CheckedFile(path=path, kind=kind, text=content, diagnostics=found)
@@ -167,6 +175,16 @@ def _warnings(
     yield from lint(workflow, disabled=disabled, actions=actions)
     if _NOT_SUPPORTED.id not in disabled:
         yield from _gaps(workflow)
+
+
+def _linked(file: Path, workflow: Workflow) -> Linked:
+    """Link a file that lies in a checkout with those of the same checkout that it calls."""
+    folder = file.absolute().parent
+    calls = any(isinstance(job, CallJob) for job in workflow.jobs.values())
+    if not calls or folder.parts[-2:] != _DEFAULT.parts:
+        return Linked(workflow=workflow)
+    at = FileReference(path=(_DEFAULT / file.name).as_posix())
+    return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))
 
 
 def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:

@@ -1,13 +1,17 @@
 """One workflow file of a local checkout, read and checked."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from terraphim_runner.cli.console import for_terminal
+from terraphim_runner.cli.working_files import read_working_file
 from terraphim_runner.model.errors import UsageError
+from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.linking import CalledFile, FileReference, Linked, Linker
 from terraphim_runner.workflow.tree import Workflow
 
 MAX_WORKFLOW_BYTES: Final = 1024 * 1024
@@ -15,21 +19,54 @@ MAX_WORKFLOW_BYTES: Final = 1024 * 1024
 _BAD_INPUT: Final = 2
 
 
-def read_workflow(named: Path, repository: Path) -> Workflow:
+def read_workflow(named: Path, repository: Path, *, to_run: bool = True) -> Workflow:
     """Return the valid workflow that ``named`` means: a path from here, from the repository, or a bare file name.
+
+    One that is not ``to_run`` may hold what is not carried out yet.
 
     What is wrong or doubtful in it is printed to stderr; with an error the command ends with exit code 2. Raises
     ``UsageError`` when the file cannot be read at all.
     """
     path = _find(named, repository)
     text = _read(path)
-    result = parse(_shown(path, repository), text)
-    for diagnostic in result.diagnostics:
-        for line in diagnostic.render(text).splitlines():
-            typer.echo(for_terminal(line), err=True)
+    result = parse(_shown(path, repository), text, check_support=to_run)
+    print_diagnostics((diagnostic, text) for diagnostic in result.diagnostics)
     if result.workflow is None:
         raise typer.Exit(_BAD_INPUT)
     return result.workflow
+
+
+def read_linked(named: Path, repository: Path) -> Workflow:
+    """Return a workflow that is not to run, with those of the same checkout that it calls, directly or not.
+
+    Workflows of other repositories are not fetched.
+    """
+    workflow = read_workflow(named, repository, to_run=False)
+    return checked(Linker(workflow, check_support=False).follow(local_files(repository)))
+
+
+def local_files(repository: Path) -> Callable[[FileReference], CalledFile | None]:
+    """Return what reads called files of the checkout as they lie there, and nothing of other repositories."""
+
+    def read(reference: FileReference) -> CalledFile | None:
+        return None if reference.repository is not None else read_working_file(repository, reference.path)
+
+    return read
+
+
+def checked(linked: Linked) -> Workflow:
+    """Return the workflow with its calls; what is wrong with them is printed and ends the command with exit code 2."""
+    print_diagnostics((diagnostic, linked.source_of(diagnostic)) for diagnostic in linked.diagnostics)
+    if linked.has_errors:
+        raise typer.Exit(_BAD_INPUT)
+    return linked.workflow
+
+
+def print_diagnostics(diagnostics: Iterable[tuple[Diagnostic, str | None]]) -> None:
+    """Print diagnostics to stderr, each with the text of its file."""
+    for diagnostic, text in diagnostics:
+        for line in diagnostic.render(text).splitlines():
+            typer.echo(for_terminal(line), err=True)
 
 
 def workflow_paths(repository: Path, named: Path | None) -> list[Path]:

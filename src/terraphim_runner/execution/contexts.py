@@ -12,9 +12,8 @@ from terraphim_runner.expressions import (
     Scope,
     Template,
     Value,
+    evaluate_tree,
     from_json,
-    render,
-    resolve,
     to_string,
 )
 from terraphim_runner.model.states import Conclusion
@@ -119,24 +118,26 @@ class JobContexts:
 
 def evaluate_environment(template: EnvTemplate, scope: Scope) -> dict[str, str]:
     """Return an ``env:`` or ``with:`` as text. Raises ``EvaluationError``, also when it is not an object."""
-    if not isinstance(template, Template):
-        return {name: render(value, scope) for name, value in template.items()}
-    value = resolve(template, scope)
+    value = evaluate_tree(template, scope)
     if value is None:
         return {}
     if not isinstance(value, Object):
-        raise EvaluationError(f"found {to_string(value)!r} from {template.source!r}, expected an object")
+        written = template.source if isinstance(template, Template) else "a mapping"
+        raise EvaluationError(f"found {to_string(value)!r} from {written!r}, expected an object")
     return {name: to_string(item) for name, item in value.items()}
 
 
 def _identity(request: JobRequest) -> dict[str, str]:
-    """Return where the file of this job's workflow is from; another file than the run's is of the same repository."""
+    """Return where the file of this job's workflow is from: for a called workflow's job that is the called file."""
     github: Mapping[str, Any] = request.contexts.get("github", {})
-    path = request.workflow.path
-    repository, version = str(github.get("repository", "")), str(github.get("workflow_ref", "")).rpartition("@")[2]
+    path, origin = request.workflow.path, request.workflow.origin
+    repository, sha = str(github.get("repository", "")), str(github.get("workflow_sha", ""))
+    version = str(github.get("workflow_ref", "")).rpartition("@")[2]
+    if origin is not None:
+        repository, version, sha = origin.repository, origin.ref, origin.sha
     return {
         "workflow_ref": f"{repository}/{path}@{version}",
-        "workflow_sha": str(github.get("workflow_sha", "")),
+        "workflow_sha": sha,
         "workflow_repository": repository,
         "workflow_file_path": path,
     }

@@ -24,13 +24,23 @@ from terraphim_runner.execution.place import Place, display_name, evaluated
 from terraphim_runner.execution.run_step import Script, run_script
 from terraphim_runner.execution.turns import Turn
 from terraphim_runner.execution.watched import watched
-from terraphim_runner.expressions import EvaluationError, Scope, Template, evaluate, is_truthy, kind, render, resolve
+from terraphim_runner.expressions import (
+    EvaluationError,
+    Object,
+    Scope,
+    evaluate,
+    is_truthy,
+    kind,
+    render,
+    resolve,
+    to_string,
+)
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.job import LogKind, StepResult
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.ports import RefusedError
 from terraphim_runner.workflow.actions import is_checkout
-from terraphim_runner.workflow.tree import RunStep, UsesStep
+from terraphim_runner.workflow.tree import RunDefaults, RunStep, UsesStep
 
 _TIMED_OUT = "timed out"
 
@@ -216,28 +226,33 @@ async def _action(frame: JobFrame, place: Place) -> Action:
 
 
 async def _script(frame: JobFrame, place: Place, step: RunStep) -> Script:
-    defaults = (frame.request.job.defaults, frame.request.workflow.defaults)
-    shell = _first(step.shell, *(item.shell for item in defaults))
-    directory = _first(step.working_directory, *(item.working_directory for item in defaults))
-
     def texts(scope: Scope) -> dict[str, str]:
-        wanted = {"run": step.run, "shell": shell, "directory": directory}
-        return {name: render(template, scope) for name, template in wanted.items() if template is not None}
+        own = {"run": step.run, "shell": step.shell, "working-directory": step.working_directory}
+        below = (_defaults(frame.request.workflow.defaults, scope), _defaults(frame.request.job.defaults, scope))
+        return below[0] | below[1] | {name: render(value, scope) for name, value in own.items() if value is not None}
 
     found = await evaluated(frame, place, texts)
     return Script(
         number=place.number,
         text=found["run"],
         shell=found.get("shell"),
-        working_directory=found.get("directory", ""),
+        working_directory=found.get("working-directory", ""),
         environment=place.environment,
         action=place.action,
         paths=tuple(frame.state.paths),
     )
 
 
-def _first(*templates: Template | None) -> Template | None:
-    return next((template for template in templates if template is not None), None)
+def _defaults(defaults: RunDefaults, scope: Scope) -> dict[str, str]:
+    """Return ``defaults.run``; raises ``EvaluationError`` when one expression for all of it yields no object."""
+    parts = {"shell": defaults.shell, "working-directory": defaults.working_directory}
+    if defaults.whole is None:
+        return {name: render(template, scope) for name, template in parts.items() if template is not None}
+    found = resolve(defaults.whole, scope)
+    if found is not None and not isinstance(found, Object):
+        raise EvaluationError(f"found a value of kind {kind(found)} as 'defaults.run', expected an object")
+    values = {} if found is None else {name: found.get(name) for name in parts}
+    return {name: to_string(value) for name, value in values.items() if value is not None}
 
 
 async def _announce(frame: JobFrame, place: Place, uses: str, inputs: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Text to tokens. A number is whatever runs on to the next boundary, so ``1a`` is one bad token, not two good ones."""
+"""Text to tokens. A number or a name is whatever runs on to the next boundary: ``1a`` and ``a$b`` are one bad token."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,16 @@ NAME: Final = "name"
 STRING: Final = "string"
 NUMBER: Final = "number"
 END: Final = "end"
+BAD: Final = "bad"
+"""What is no token; the last of its text. Whoever reads on to it tells the mistake, so that an earlier one is told."""
 
 
 class Token(NamedTuple):
-    """``kind`` is one of the constants above, or the operator or bracket itself; ``value`` is what a literal means."""
+    """``kind`` is one of the constants above, or the operator or bracket itself.
+
+    ``value`` is what a literal means, and, of a bad token, the message where there is more to say than that it was
+    found.
+    """
 
     kind: str
     text: str
@@ -31,17 +37,18 @@ class Token(NamedTuple):
         return repr(self.text) if len(self.text) <= 60 else f"{self.text[:60]!r}…"
 
 
-_RUN: Final = rf"[^{WHITESPACE}()\[\],!<>=&|]*+"
+_BOUNDARY: Final = rf"{WHITESPACE}()\[\],!<>=&|"
+_RUN: Final = rf"[^{_BOUNDARY}]*+"
 _TOKEN: Final = re.compile(
     rf"[{WHITESPACE}]*+(?:"
-    r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*+)"
+    rf"(?P<name>[A-Za-z_][A-Za-z0-9_-]*+)(?![^{_BOUNDARY}.])"
     r"|(?P<string>'(?:[^']++|'')*'(?!'))"
     rf"|(?P<number>[0-9+-]{_RUN})"
     r"|(?P<symbol>==|!=|<=|>=|&&|\|\||[()\[\],.*!<>])"
     r"|(?P<end>\Z))"
 )
 _RUN_ON: Final = re.compile(_RUN)
-_WORD: Final = re.compile(rf"[^{WHITESPACE}()\[\],.!<>=&|']++|.", re.DOTALL)
+_WORD: Final = re.compile(rf"'|[^{_BOUNDARY}.]++|.", re.DOTALL)
 
 _BEFORE_VALUE: Final = frozenset({"", ",", "(", "[", "!", "==", "!=", "<", "<=", ">", ">=", "&&", "||"})
 """After these (or at the beginning) a point begins a number such as ``.5``; elsewhere it asks for a property."""
@@ -62,7 +69,7 @@ def length_of(text: str) -> int:
 
 
 def tokenize(text: str) -> list[Token]:
-    """Return the tokens, the last of kind ``END``. Raises ``ExpressionError``."""
+    """Return the tokens, the last of kind ``END`` or ``BAD``. Raises ``ExpressionError`` when the text is too long."""
     if 2 * len(text) > MAX_LENGTH and (length := length_of(text)) > MAX_LENGTH:
         message = f"found an expression of {length} characters, expected at most {MAX_LENGTH}: split it up"
         raise ExpressionError(message, offset=0, length=len(text))
@@ -73,7 +80,7 @@ def tokenize(text: str) -> list[Token]:
     while True:
         match = match_at(text, position)
         if match is None or match.lastgroup is None:
-            raise _mistake(text, position)
+            return [*tokens, _mistake(text, position)]
         kind = match.lastgroup
         offset, position = match.span(kind)
         written = match[kind]
@@ -90,19 +97,16 @@ def tokenize(text: str) -> list[Token]:
             token = Token(written, written, offset)
         tokens.append(token)
         before = token.kind
-        if kind == END:
+        if token.kind in (END, BAD):
             return tokens
 
 
 def _number(written: str, offset: int) -> Token:
     number = parse_number(written)
-    token = Token(NUMBER, written, offset, number)
-    if isnan(number):
-        raise ExpressionError(f"found {token}, expected a value", offset=offset, length=len(written))
-    return token
+    return Token(BAD, written, offset) if isnan(number) else Token(NUMBER, written, offset, number)
 
 
-def _mistake(text: str, position: int) -> ExpressionError:
+def _mistake(text: str, position: int) -> Token:
     offset = len(text) - len(text[position:].lstrip(WHITESPACE))
     word = _WORD.match(text, offset)
     found = word[0] if word else ""
@@ -110,6 +114,9 @@ def _mistake(text: str, position: int) -> ExpressionError:
         message = (
             f"found text that begins with a quote at character {offset + 1} and does not end, expected {_ADVICE[found]}"
         )
-        return ExpressionError(message, offset=offset, length=len(text) - offset)
-    advice = _ADVICE.get(found[:1], "an operator, a name, a number or text in single quotes")
-    return ExpressionError(f"found {found[:60]!r}, expected {advice}", offset=offset, length=max(1, len(found)))
+        return Token(BAD, text[offset:], offset, message)
+    usual = "an operator, a name, a number or text in single quotes"
+    if found[:1].isalpha() or found[:1] == "_":
+        usual = "a name of the letters a to z, digits, '-' and '_'"
+    advice = _ADVICE.get(found[:1], usual)
+    return Token(BAD, found, offset, f"found {found[:60]!r}, expected {advice}")

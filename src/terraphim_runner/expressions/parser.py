@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from terraphim_runner.expressions.availability import CONTEXTS, SPECIAL_FUNCTIONS, STATUS_FUNCTIONS, Availability
 from terraphim_runner.expressions.errors import ExpressionError
 from terraphim_runner.expressions.functions import ALL, BY_LOWER_NAME, Function
-from terraphim_runner.expressions.lexer import END, NAME, Token, tokenize
+from terraphim_runner.expressions.lexer import BAD, END, NAME, Token, tokenize
 from terraphim_runner.expressions.tree import (
     And,
     Call,
@@ -314,7 +314,8 @@ class _Parser:
 
 
 def _unexpected(token: Token, expected: str) -> ExpressionError:
-    return ExpressionError(f"found {token}, expected {expected}", offset=token.offset, length=max(1, len(token.text)))
+    message = str(token.value) if token.kind == BAD and token.value else f"found {token}, expected {expected}"
+    return ExpressionError(message, offset=token.offset, length=max(1, len(token.text)))
 
 
 def _unknown_context(token: Token, allowed: Availability) -> ExpressionError:

@@ -8,19 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from terraphim_runner.expressions.availability import Availability
+from terraphim_runner.expressions.availability import ANYTHING, Availability
 from terraphim_runner.expressions.budget import ITEM_BYTES, Budget
 from terraphim_runner.expressions.coercion import WHITESPACE, to_string
-from terraphim_runner.expressions.errors import ExpressionError
+from terraphim_runner.expressions.errors import EvaluationError, ExpressionError
 from terraphim_runner.expressions.evaluation import Scope, evaluate
 from terraphim_runner.expressions.functions.signature import MANY
 from terraphim_runner.expressions.lexer import MAX_LENGTH, length_of
-from terraphim_runner.expressions.parser import parse
-from terraphim_runner.expressions.tree import Expression
-from terraphim_runner.expressions.values import Array, Object, Value, integer
+from terraphim_runner.expressions.parser import MAX_DEPTH, parse
+from terraphim_runner.expressions.tree import Expression, depth_of
+from terraphim_runner.expressions.values import Array, Object, Value, integer, kind
 from terraphim_runner.model.source import Span
 
 OPENING: Final = "${{"
+_MAX_MISTAKES: Final = 100
 _BODY: Final = re.compile(r"((?:[^'}]++|'[^']*+'|\}(?!\}))*)\}\}")
 """An expression and its end; a ``}}`` inside of quoted text is not the end.
 
@@ -68,7 +69,7 @@ def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
     Raises ``ExpressionError`` with the offset in the text: a bad expression, an empty one, one without ``}}``, or a
     whole that is too long.
     """
-    parts = _split(text, allowed)
+    parts = _split(text, allowed, most=1)
     for part in parts:
         if isinstance(part, ExpressionError):
             raise part
@@ -76,16 +77,20 @@ def split(text: str, *, allowed: Availability) -> tuple[str | Expression, ...]:
 
 
 def mistakes(text: str, *, allowed: Availability) -> tuple[ExpressionError, ...]:
-    """Return every mistake in the text, in order; ``split`` and ``parse_template`` raise the first of them."""
-    return tuple(part for part in _split(text, allowed) if isinstance(part, ExpressionError))
+    """Return the first ``_MAX_MISTAKES`` in the text, in order; ``split`` and ``parse_template`` raise the first."""
+    return tuple(part for part in _split(text, allowed, most=_MAX_MISTAKES) if isinstance(part, ExpressionError))
 
 
-def _split(text: str, allowed: Availability) -> tuple[str | Expression | ExpressionError, ...]:
+def _split(text: str, allowed: Availability, *, most: int) -> tuple[str | Expression | ExpressionError, ...]:
     parts: list[str | Expression | ExpressionError] = []
-    position = 0
+    position = count = 0
     while (start := text.find(OPENING, position)) >= 0:
         if start > position:
             parts.append(text[position:start])
+        if count == MANY - 1:
+            message = f"found more than {count} expressions in one text, expected fewer: split it up"
+            return (*parts, ExpressionError(message, offset=start, length=len(OPENING)))
+        count += 1
         begin = start + len(OPENING)
         body = _BODY.match(text, begin)
         if body is None:
@@ -95,6 +100,9 @@ def _split(text: str, allowed: Availability) -> tuple[str | Expression | Express
             parts.append(_expression(body[1], begin, allowed))
         except ExpressionError as error:
             parts.append(error)
+            most -= 1
+            if most == 0:
+                return tuple(parts)
         position = body.end()
     if position < len(text) or not parts:
         parts.append(text[position:])
@@ -106,14 +114,15 @@ def _split(text: str, allowed: Availability) -> tuple[str | Expression | Express
 def _excess(text: str, parts: list[str | Expression | ExpressionError]) -> ExpressionError | None:
     """Return what is wrong with the size of a text with expressions in it.
 
-    GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer than an expression may be, or
-    that has too many arguments; quotes and braces of the text count twice, for they are doubled.
+    GitHub makes one ``format('…{0}…', …)`` of the whole and refuses one that is longer or deeper than an expression may
+    be; quotes and braces of the text count twice, for they are doubled.
     """
-    count = sum(not isinstance(part, str) for part in parts)
-    if count >= MANY:
-        message = f"found {count} expressions in one text, expected at most {MANY - 1}: split it up"
-        return ExpressionError(message, offset=0, length=len(text))
-    if 2 * len(text) + 4 * count + 16 <= MAX_LENGTH:
+    for part in parts:
+        # Each level takes a character at least.
+        if isinstance(part, Expression) and len(part.source) >= MAX_DEPTH and depth_of(part.root) >= MAX_DEPTH:
+            message = f"found an expression nested more than {MAX_DEPTH - 1} levels deep in a text: split it up"
+            return ExpressionError(message, offset=part.offset, length=len(part.source))
+    if 2 * len(text) + 4 * len(parts) + 16 <= MAX_LENGTH:
         return None
     length = len("format('')")
     index = 0
@@ -173,9 +182,38 @@ def render(template: Template, scope: Scope) -> str:
 def evaluate_tree(tree: TemplateTree, scope: Scope) -> Value:
     """Return the tree's value, under one budget for all of it; a sequence becomes an array, a mapping an object.
 
-    Recursive: whoever builds the tree bounds its depth.
+    An item of a sequence that is an expression for an array stands for the array's items, as GitHub inserts them; what
+    lies deeper in it stays as it is. A key may be an expression, too; under the key ``${{ insert }}`` stands an object
+    whose entries are inserted. Recursive: whoever builds the tree bounds its depth.
     """
     return _evaluate_tree(tree, scope, Budget())
+
+
+def is_insert(key: str) -> bool:
+    """Tell whether a key of a mapping is the directive ``${{ insert }}``."""
+    return _INSERT.fullmatch(key) is not None
+
+
+_INSERT: Final = re.compile(r"\$\{\{\s*insert\s*\}\}")
+_NOWHERE: Final = Span.at(1, 1)
+
+
+def _evaluate_mapping(tree: Mapping[str, TemplateTree], scope: Scope, budget: Budget) -> Object:
+    entries: dict[str, Value] = {}
+    for key, item in tree.items():
+        value = _evaluate_tree(item, scope, budget)
+        if OPENING not in key:
+            entries[key] = value
+        elif not is_insert(key):
+            # What it may use was checked when the file was parsed.
+            name = parse_template(key, allowed=ANYTHING, span=_NOWHERE)
+            entries[to_string(resolve(name, scope, budget=budget))] = value
+        elif isinstance(value, Object):
+            budget.make(ITEM_BYTES * len(value))
+            entries.update(value.items())
+        elif value is not None:
+            raise EvaluationError(f"found a value of kind {kind(value)} under '${{{{ insert }}}}', expected an object")
+    return Object(entries)
 
 
 def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
@@ -183,5 +221,13 @@ def _evaluate_tree(tree: TemplateTree, scope: Scope, budget: Budget) -> Value:
         return resolve(tree, scope, budget=budget)
     budget.make(ITEM_BYTES * len(tree))
     if isinstance(tree, Mapping):
-        return Object({key: _evaluate_tree(item, scope, budget) for key, item in tree.items()})
-    return Array([_evaluate_tree(item, scope, budget) for item in tree])
+        return _evaluate_mapping(tree, scope, budget)
+    items: list[Value] = []
+    for item in tree:
+        value = _evaluate_tree(item, scope, budget)
+        if isinstance(item, Template) and isinstance(value, Array):
+            budget.make(ITEM_BYTES * len(value))
+            items.extend(value)
+        else:
+            items.append(value)
+    return Array(items)

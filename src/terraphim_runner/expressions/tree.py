@@ -128,6 +128,11 @@ def walk(node: Node) -> Iterator[Node]:
         pending.extend(reversed(children(current)))
 
 
+def depth_of(node: Node) -> int:
+    """Return how many nodes stand one below the other. Recursive: the parser has bounded it."""
+    return 1 + max((depth_of(child) for child in children(node)), default=0)
+
+
 def references(expression: Expression) -> frozenset[tuple[str, str | None]]:
     """Return each context that is read, with its first property as written; None when that is computed or all of it."""
     found: set[tuple[str, str | None]] = set()

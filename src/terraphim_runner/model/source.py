@@ -47,10 +47,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Related:
-    """Another place that the reader needs to see, such as the first definition of a duplicate."""
+    """Another place that the reader needs to see, such as the first definition of a duplicate.
+
+    ``path`` is None for a place in the diagnostic's own file.
+    """
 
     message: str
     span: Span
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ class Diagnostic:
         lines = [self.headline()]
         if source is not None:
             lines += _excerpt(source, self.span)
-        lines += [f"  see {self.path}:{item.span.start}: {item.message}" for item in self.related]
+        lines += [f"  see {item.path or self.path}:{item.span.start}: {item.message}" for item in self.related]
         if self.fix:
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)

@@ -6,7 +6,7 @@ from terraphim_runner.planning.inputs import DispatchInputs, dispatch_inputs
 from terraphim_runner.planning.plan import JobOutline, Outlook, PlanOutline, outline
 from terraphim_runner.planning.progress import advance
 from terraphim_runner.planning.run_name import run_name
-from terraphim_runner.planning.selection import select_job
+from terraphim_runner.planning.selection import select_job, selectable
 
 __all__ = [
     "DispatchInputs",
@@ -23,4 +23,5 @@ __all__ = [
     "outline",
     "run_name",
     "select_job",
+    "selectable",
 ]

@@ -44,6 +44,8 @@ def arrange(claims: Sequence[Claim[Id]]) -> Arrangement[Id]:
     Carrying it out and asking again gives nothing. At most one claim holds; it keeps its turn until it left, displaced
     or not. Nobody is granted and displaced at once.
     """
+    is_free = not any(claim.holds for claim in claims)
+    first: Claim[Id] | None = None
     leaving: dict[Id, str] = {}
     holding: list[Claim[Id]] = []
     waiting: list[Claim[Id]] = []
@@ -57,6 +59,13 @@ def arrange(claims: Sequence[Claim[Id]]) -> Arrangement[Id]:
         if claim.group.cancel_in_progress:
             reason = f"a newer request for the concurrency group {name!r} cancels what is in progress"
             leaving |= {other.id: reason for other in holding}
+            if first is not None:
+                leaving[first.id] = reason
+                first = None
+        if is_free and first is None and not waiting:
+            # It would have its turn already had it been asked about before the next one came.
+            first = claim
+            continue
         if claim.group.queue is Queue.SINGLE:
             reason = f"a newer request for the concurrency group {name!r} takes its place"
             leaving |= {other.id: reason for other in waiting}
@@ -65,6 +74,5 @@ def arrange(claims: Sequence[Claim[Id]]) -> Arrangement[Id]:
             leaving[claim.id] = f"{MAX_WAITING} wait for the concurrency group {name!r} already"
             continue
         waiting.append(claim)
-    is_free = not any(claim.holds for claim in claims)
-    granted = waiting[0].id if waiting and is_free else None
-    return Arrangement(granted=granted, displaced=tuple(leaving.items()))
+    granted = first or (waiting[0] if is_free and waiting else None)
+    return Arrangement(granted=granted.id if granted else None, displaced=tuple(leaving.items()))

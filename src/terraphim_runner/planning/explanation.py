@@ -5,7 +5,7 @@ parts leave it open: ``needs.build.outputs.go && github.ref == …`` is false al
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from terraphim_runner.expressions.explanation import Part, Unknown, explain
@@ -18,7 +18,8 @@ from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning.conditions import JobState, scope_of
 from terraphim_runner.planning.evaluation import Contexts
 from terraphim_runner.planning.outcome import ancestors
-from terraphim_runner.planning.plan import JobOutline, Outlook, outline
+from terraphim_runner.planning.plan import JobOutline, Outlook, PlanOutline, outline
+from terraphim_runner.planning.scopes import local_key
 from terraphim_runner.workflow.tree import Condition, Job, Workflow
 
 _NEEDS: Final = frozenset({"needs"})
@@ -35,6 +36,7 @@ class JobExplanation:
     condition: Part | None = None
     depends_on: tuple[str, ...] = ()
     legs: int | None = None
+    calls: tuple["ExplainedCall", ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as JSON values."""
@@ -46,29 +48,50 @@ class JobExplanation:
             "condition": self.condition.to_json() if self.condition is not None else None,
             "depends_on": list(self.depends_on),
             "legs": self.legs,
+            "calls": [call.to_json() for call in self.calls],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedCall:
+    """The jobs of the workflow that one leg calls; ``name`` is the leg's."""
+
+    name: str
+    path: str
+    jobs: tuple[JobExplanation, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the call as JSON values."""
+        return {"name": self.name, "path": self.path, "jobs": [job.to_json() for job in self.jobs]}
 
 
 def explain_jobs(
     workflow: Workflow, event_name: str, contexts: Mapping[str, Any], *, secrets: Iterable[Secret] = ()
 ) -> tuple[JobExplanation, ...]:
     """Return one explanation per job, in the outline's order. ``contexts`` are those of ``outline``."""
-    shared = Contexts(contexts)
-    hidden = tuple(secrets)
-    outlined = {job.key: job for job in outline(workflow, event_name, contexts).jobs}
-    settled = _settle(workflow, shared, outlined, hidden)
-    return tuple(settled.values())
+    return _settle(workflow, Contexts(contexts), outline(workflow, event_name, contexts), tuple(secrets))
 
 
 def _settle(
-    workflow: Workflow, contexts: Contexts, outlined: Mapping[JobKey, JobOutline], secrets: tuple[Secret, ...]
-) -> dict[JobKey, JobExplanation]:
+    workflow: Workflow, contexts: Contexts, plan: PlanOutline, secrets: tuple[Secret, ...]
+) -> tuple[JobExplanation, ...]:
     settled: dict[JobKey, JobExplanation] = {}
-    for key, told in outlined.items():
+    for told in plan.jobs:
+        key = local_key(told.key)
         job = workflow.jobs[key]
         above = {name: settled[name].outlook for name in ancestors(workflow, job) if name in settled}
-        settled[key] = _explain(job, told, contexts, above, secrets)
-    return settled
+        settled[key] = replace(
+            _explain(job, told, contexts, above, secrets),
+            calls=tuple(
+                ExplainedCall(
+                    name=leg.name,
+                    path=inner.path,
+                    jobs=_settle(workflow.calls[key], contexts.with_(inputs=inner.inputs), inner, secrets),
+                )
+                for leg, inner in zip(told.legs or (), told.calls, strict=False)
+            ),
+        )
+    return tuple(settled.values())
 
 
 def _explain(
@@ -83,7 +106,7 @@ def _explain(
     if outlook is Outlook.UNKNOWN:
         outlook, reason = _sharpened(condition, above, reason)
     return JobExplanation(
-        key=job.key,
+        key=told.key,
         outlook=outlook,
         needs=told.needs,
         reason=reason,

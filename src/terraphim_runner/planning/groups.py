@@ -37,6 +37,8 @@ def planned_group(concurrency: Concurrency | None, evaluator: Evaluator) -> Plan
     if concurrency.cancel_in_progress is not None:
         cancel = evaluator.value("'cancel-in-progress'", concurrency.cancel_in_progress, concurrency.span)
     queue: Value = concurrency.queue.value
+    if concurrency.queue_expression is not None:
+        queue = evaluator.value("'queue'", concurrency.queue_expression, concurrency.queue_expression.span)
     if isinstance(found, Object):
         for name in found:
             if name.lower() not in _KEYS:

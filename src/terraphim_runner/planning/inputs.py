@@ -5,10 +5,10 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-synt
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final, cast
 
-from terraphim_runner.expressions.coercion import to_number
+from terraphim_runner.expressions.coercion import to_number, to_string
 from terraphim_runner.model.event import Event
 from terraphim_runner.workflow.tree import Workflow
 
@@ -109,13 +109,19 @@ def _choice(name: str, text: str, settings: Mapping[str, Any]) -> tuple[Any, str
 
 
 def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    """Return a value as the language writes it. Defaults are YAML's, and a payload may hold any JSON."""
+    match value:
+        case str():
+            return value
+        case bool() | None:
+            return to_string(value)
+        case int() | float():
+            try:
+                return to_string(float(value))
+            except OverflowError:
+                return to_string(inf if value > 0 else -inf)
+        case _:
+            return "Array" if isinstance(value, list) else "Object"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -36,6 +36,8 @@ def sections(workflow: Workflow, job: Job, contexts: Contexts) -> dict[str, Any]
 
 
 def _defaults(outer: RunDefaults, inner: RunDefaults, names: Scope) -> dict[str, Any] | None:
+    if inner.whole is not None:
+        return {"run": _value(inner.whole, names)}
     pairs = (
         ("shell", inner.shell or outer.shell),
         ("working-directory", inner.working_directory or outer.working_directory),

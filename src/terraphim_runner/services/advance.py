@@ -3,41 +3,52 @@
 ``advance`` may be called at any moment, by anyone, again and again: it reads how the run stands under a lock, lets
 the planner decide, stores the decisions, and repeats until there are none. Only then are the engine and the running
 jobs told; when the process dies between the two, ``recovery`` tells them.
+
+What becomes of a run may concern others, which wait for it in a concurrency group. They are advanced afterwards, each
+in a transaction of its own.
 """
 
 import logging
-from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
 
 from terraphim_runner.model.errors import InfrastructureError
-from terraphim_runner.model.ids import JobId, RunId
+from terraphim_runner.model.ids import JobKey, LegKey, RunId
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning import advance as decide
-from terraphim_runner.planning.graph import CancelLeg, Decision, Expand, Finish, Reject, RunSnapshot, Skip, Start
+from terraphim_runner.planning.calls import locate
+from terraphim_runner.planning.graph import (
+    CancelLeg,
+    Conclude,
+    Decision,
+    Expand,
+    Finish,
+    PlannedCall,
+    Reject,
+    RunSnapshot,
+    Skip,
+    Start,
+)
 from terraphim_runner.ports import Clock
 from terraphim_runner.services.cancellations import Cancellations
+from terraphim_runner.services.legs import Effects, cancel_leg
 from terraphim_runner.services.queue import Queue
+from terraphim_runner.services.turns import Turns
 from terraphim_runner.services.workflows import stored_workflow
-from terraphim_runner.store import jobs, runs
+from terraphim_runner.store import claims, jobs, runs
 from terraphim_runner.store.database import Database
 from terraphim_runner.workflow.tree import Workflow
 
 MAX_ROUNDS = 10_000
 MAX_LEGS = 1024
 """Of one run. GitHub bounds each matrix at 256; how many of those a stranger's workflow has must be bounded too."""
+MAX_CALLED_JOBS = 8192
+"""Of all calls of one run, also of jobs that are skipped: a matrix of calls brings a whole workflow with each leg."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Effects:
-    """What is to be told to others once the transaction is stored."""
-
-    started: list[tuple[JobId, int]] = field(default_factory=list[tuple[JobId, int]])
-    cancelled: list[tuple[JobId, str]] = field(default_factory=list[tuple[JobId, str]])
 
 
 class Advancer:
@@ -49,8 +60,23 @@ class Advancer:
         self._cancellations = cancellations
         self._clock = clock
 
-    async def advance(self, run_id: RunId) -> None:
-        """Do everything that can be done for a run now. A run that cannot be planned gets the verdict failure."""
+    async def advance(self, *run_ids: RunId) -> None:
+        """Do everything that can be done for the runs now, and for those that this concerns in turn.
+
+        A run that cannot be planned gets the verdict failure. What is raised is trouble with the store or the engine;
+        runs that were not reached then are the sweep's.
+        """
+        ahead = list(dict.fromkeys(run_ids))
+        while ahead:
+            concerned = await self._advance_one(ahead.pop(0))
+            ahead += sorted(concerned.difference(ahead), key=int)
+
+    async def cancel(self, run_id: RunId, reason: str) -> None:
+        """Cancel a run as a person would; one that is completed, or cancelled already, stays as it is."""
+        await self._database.write(runs.cancel, run_id, reason)
+        await self.advance(run_id)
+
+    async def _advance_one(self, run_id: RunId) -> set[RunId]:
         try:
             effects = await self._database.write(self._decide_and_store, run_id)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -67,73 +93,134 @@ class Advancer:
             self._cancellations.request(job_id, reason)
         for job_id, attempt in effects.started:
             await self._queue.enqueue_attempt(job_id, attempt)
+        return effects.concerned - {run_id}
 
-    def _decide_and_store(self, connection: Connection, run_id: RunId) -> _Effects:
-        effects = _Effects()
+    def _decide_and_store(self, connection: Connection, run_id: RunId) -> Effects:
+        effects = Effects()
         run = runs.load(connection, run_id, lock=True)
         if run is None or run.status is Status.COMPLETED:
             return effects
-        workflow = stored_workflow(run.path, run.source)
+        claims.lock(connection, run.repository)
+        now = self._clock.now()
+        turns = Turns(connection, run, effects, now=now)
+        if not turns.may_begin():
+            return effects
+        carried = _Decisions(connection, run, turns, effects, now=now)
         for _ in range(MAX_ROUNDS):
-            snapshot = RunSnapshot(
-                contexts=run.contexts, jobs=jobs.snapshot(connection, run_id), cancelled=run.cancelled
-            )
-            decisions = decide(workflow, snapshot)
-            if not decisions:
-                return effects
-            for decision in decisions:
-                self._apply(connection, run_id, workflow, decision, effects)
-            if any(isinstance(decision, Finish) for decision in decisions):
+            turned = turns.take()
+            decided = carried.carry_out()
+            if carried.finished or not (turned or decided):
                 return effects
         raise AssertionError(f"the planner did not come to rest within {MAX_ROUNDS} rounds")
 
-    def _apply(
-        self, connection: Connection, run_id: RunId, workflow: Workflow, decision: Decision, effects: _Effects
-    ) -> None:
-        now = self._clock.now()
-        match decision:
-            case Expand():
-                self._expand(connection, run_id, workflow, decision)
-            case Skip():
-                name = workflow.jobs[decision.job].title
-                jobs.add_skipped(connection, run_id, decision.job, name=name, reason=decision.reason, at=now)
-            case Reject():
-                name = workflow.jobs[decision.job].title
-                jobs.add_rejected(connection, run_id, decision.job, decision.diagnostics, name=name, at=now)
-            case Start():
-                runs.start(connection, run_id, at=now)
-                job = jobs.find(connection, run_id, decision.leg)
-                effects.started.append((job.id, jobs.enqueue(connection, job)))
-            case CancelLeg():
-                self._cancel(connection, jobs.find(connection, run_id, decision.leg), decision.reason, effects)
-            case Finish():
-                runs.complete(connection, run_id, decision.conclusion, at=now)
-
-    def _expand(self, connection: Connection, run_id: RunId, workflow: Workflow, decision: Expand) -> None:
-        now = self._clock.now()
-        legs = jobs.count_legs(connection, run_id) + len(decision.legs)
-        if legs <= MAX_LEGS:
-            jobs.add_legs(connection, run_id, decision.job, decision.legs, at=now)
-            return
-        job = workflow.jobs[decision.job]
-        message = f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
-        diagnostic = Diagnostic(path=workflow.path, span=job.span, rule="limits", message=message)
-        jobs.add_rejected(connection, run_id, decision.job, (diagnostic,), name=job.title, at=now)
-
-    def _cancel(self, connection: Connection, job: jobs.StoredJob, reason: str, effects: _Effects) -> None:
-        if job.status is Status.IN_PROGRESS:
-            # Its worker ends it, and stores how; until then the planner must not ask again and again.
-            jobs.ask_to_cancel(connection, job, reason=reason)
-            effects.cancelled.append((job.id, reason))
-        elif job.status is not Status.COMPLETED:
-            jobs.complete(connection, job, Conclusion.CANCELLED, at=self._clock.now(), reason=reason)
-
-    def _fail(self, connection: Connection, run_id: RunId, reason: str) -> _Effects:
-        effects = _Effects()
+    def _fail(self, connection: Connection, run_id: RunId, reason: str) -> Effects:
+        effects = Effects()
         # Not loaded: what it holds may be what cannot be read.
         if runs.status(connection, run_id) in {None, Status.COMPLETED}:
             return effects
+        claims.lock_of_run(connection, run_id)
+        now = self._clock.now()
         for job in jobs.of_run(connection, run_id):
-            self._cancel(connection, job, reason, effects)
-        runs.complete(connection, run_id, Conclusion.FAILURE, at=self._clock.now(), error=reason)
+            if isinstance(job.leg, PlannedCall):
+                # Nobody is left to conclude it.
+                effects.concerned |= jobs.complete(connection, job, Conclusion.CANCELLED, at=now, reason=reason)
+            else:
+                cancel_leg(connection, job, reason, effects, at=now)
+        effects.concerned |= runs.complete(connection, run_id, Conclusion.FAILURE, at=now, error=reason)
         return effects
+
+
+class _Decisions:
+    """What the planner decides about one run, carried out in one transaction."""
+
+    def __init__(
+        self, connection: Connection, run: runs.StoredRun, turns: Turns, effects: Effects, *, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self._workflow = stored_workflow(run)
+        self._turns = turns
+        self.finished = False
+        self._effects = effects
+        self._now = now
+
+    def carry_out(self) -> bool:
+        """Carry out what is to be decided now; tell whether there was anything."""
+        snapshot = RunSnapshot(
+            contexts=self._run.contexts,
+            jobs=jobs.snapshot(self._connection, self._run.id),
+            cancelled=self._turns.cancelled,
+        )
+        decisions = decide(self._workflow, snapshot)
+        for decision in decisions:
+            self._apply(decision)
+        return bool(decisions)
+
+    def _apply(self, decision: Decision) -> None:
+        connection, run_id = self._connection, self._run.id
+        match decision:
+            case Expand():
+                self._expand(decision)
+            case Skip():
+                name, reason = self._title(decision.job), decision.reason
+                jobs.add_skipped(connection, run_id, decision.job, name=name, reason=reason, at=self._now)
+            case Reject():
+                name = self._title(decision.job)
+                jobs.add_rejected(connection, run_id, decision.job, decision.diagnostics, name=name, at=self._now)
+            case Start():
+                self._turns.enter(jobs.find(connection, run_id, decision.leg))
+            case CancelLeg():
+                job = jobs.find(connection, run_id, decision.leg)
+                cancel_leg(connection, job, decision.reason, self._effects, at=self._now)
+            case Conclude():
+                self._conclude(decision)
+            case Finish():
+                self._effects.concerned |= runs.complete(connection, run_id, decision.conclusion, at=self._now)
+                self.finished = True
+
+    def _expand(self, decision: Expand) -> None:
+        message = self._excess(decision)
+        if message is None:
+            jobs.add_legs(self._connection, self._run.id, decision.job, decision.legs, at=self._now)
+            return
+        workflow, job = locate(self._workflow, decision.job)
+        diagnostic = Diagnostic(path=workflow.path, span=job.span, rule="limits", message=message)
+        name = self._title(decision.job)
+        jobs.add_rejected(self._connection, self._run.id, decision.job, (diagnostic,), name=name, at=self._now)
+
+    def _excess(self, decision: Expand) -> str | None:
+        """Return why a job's legs are too many; also those of a call, each of which brings all jobs of a workflow."""
+        legs = jobs.count_legs(self._connection, self._run.id) + len(decision.legs)
+        if legs > MAX_LEGS:
+            return f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
+        if not any(isinstance(leg, PlannedCall) for leg in decision.legs):
+            return None
+        calls = [*jobs.calls(self._connection, self._run.id), *(leg.job for leg in decision.legs)]
+        brought = sum(len(self._called(call).jobs) for call in calls)
+        if brought > MAX_CALLED_JOBS:
+            return f"the workflows that the run calls would have {brought} jobs, expected at most {MAX_CALLED_JOBS}"
+        return None
+
+    def _called(self, call: JobKey) -> Workflow:
+        workflow, job = locate(self._workflow, call)
+        return workflow.calls[job.key]
+
+    def _conclude(self, decision: Conclude) -> None:
+        problems = decision.diagnostics
+        job = jobs.find(self._connection, self._run.id, decision.leg)
+        self._effects.concerned |= jobs.complete(
+            self._connection,
+            job,
+            decision.conclusion,
+            at=self._now,
+            outputs=decision.outputs,
+            reason=problems[0].headline() if problems else job.cancel_reason,
+            diagnostics=problems,
+        )
+
+    def _title(self, key: JobKey) -> str:
+        """Return what a job that has no legs is called; a called workflow's after the call."""
+        title = locate(self._workflow, key)[1].title
+        call = key.rpartition("/")[0]
+        above = jobs.name_of(self._connection, self._run.id, LegKey(call)) if call else None
+        return f"{above} / {title}" if above is not None else title

@@ -1,9 +1,10 @@
 """Taking deliveries in: from a stored delivery to its runs."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,17 +19,22 @@ from terraphim_runner.model.ids import DeliveryId, RunId
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning.contexts import github_context
+from terraphim_runner.planning.graph import PlannedGroup
+from terraphim_runner.planning.groups import run_group
 from terraphim_runner.planning.inputs import dispatch_inputs
+from terraphim_runner.planning.run_name import run_name
 from terraphim_runner.ports import CheckoutError, Clock
 from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.calls import called_to_json, resolve
 from terraphim_runner.services.events import events_of
 from terraphim_runner.services.queue import Queue
 from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Prepared, SourceFile, Sources
-from terraphim_runner.store import deliveries, runs
+from terraphim_runner.store import claims, deliveries, runs
 from terraphim_runner.store.database import Database
 from terraphim_runner.store.deliveries import DeliveryState
 from terraphim_runner.workflow import parse
+from terraphim_runner.workflow.linking import Linked
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.triggers import match
 
@@ -39,6 +45,8 @@ MAX_AT_ONCE = 8
 """Deliveries being taken in: each holds its body and some processes of git."""
 MAX_JOBS = 512
 """Of one workflow file. GitHub names no bound; a file of 1 MiB has room for thousands, each with a matrix."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -129,24 +137,29 @@ class Intake:
             await self._settle(delivery_id, DeliveryState.IGNORED, events.reason)
             return
         notes: list[str] = []
-        created: list[RunId] = []
+        created: dict[RunId, None] = {}
         for event in events:
             prepared = await self._prepare(event)
             for file in prepared.files:
-                run_id, note = await self._consider(delivery, prepared.event, file)
+                concerned, note = await self._consider(delivery, prepared, file)
                 notes.append(note)
-                if run_id is not None:
-                    created.append(run_id)
+                created |= dict.fromkeys(concerned)
         # Every run is stored before the delivery is settled; from here on each run is looked after by itself.
         note = "\n".join(notes) or "the commit has no workflow files"
         await self._settle(delivery_id, DeliveryState.PROCESSED, note)
-        for run_id in created:
-            await self._advancer.advance(run_id)
+        await self._advancer.advance(*created)
 
     async def _prepare(self, event: Event) -> Prepared:
+        return await self._retried(partial(self._sources.prepare, event))
+
+    async def _link(self, workflow: Workflow, event: Event) -> Linked:
+        """Return the workflow with all that it calls, or with what is wrong with that."""
+        return await self._retried(partial(resolve, workflow, self._sources.called(event)))
+
+    async def _retried(self, fetch: Callable[[], Awaitable[T]]) -> T:
         for tries_left in reversed(range(FETCH_TRIES)):
             try:
-                return await self._sources.prepare(event)
+                return await fetch()
             except InfrastructureError as error:
                 if not error.retryable or tries_left == 0:
                     raise
@@ -154,8 +167,12 @@ class Intake:
                 await anyio.sleep(RETRY_PAUSE_S)
         raise AssertionError("the last try returns or raises")
 
-    async def _consider(self, delivery: Delivery, event: Event, file: SourceFile) -> tuple[RunId | None, str]:
-        """Create a run where the file is triggered, or is not valid; return it with a note that says why."""
+    async def _consider(self, delivery: Delivery, prepared: Prepared, file: SourceFile) -> tuple[Sequence[RunId], str]:
+        """Create a run where the file is triggered, or is not valid; return a note that says why.
+
+        Returned first are the runs that are to be advanced: this one, and those whose concurrency group it entered.
+        """
+        event = prepared.event
         new = runs.NewRun(
             delivery=delivery.id,
             repository=event.repository.full_name,
@@ -174,7 +191,7 @@ class Intake:
             return await self._store_broken(new, tuple(result.diagnostics), event)
         verdict = match(result.workflow, event)
         if not verdict.matched:
-            return None, f"{file.path} on {event.name}: not triggered: {verdict.reason}"
+            return (), f"{file.path} on {event.name}: not triggered: {verdict.reason}"
         inputs = dispatch_inputs(result.workflow, event)
         error = ""
         if len(result.workflow.jobs) > MAX_JOBS:
@@ -183,24 +200,39 @@ class Intake:
             error = "the run was started with inputs that do not fit: " + "; ".join(inputs.problems)
         if error:
             await self._database.write(self._store_failure, new, (), error)
-            return None, f"{file.path} on {event.name}: {error}"
-        run_id = await self._database.write(self._store, new, result.workflow, event)
-        return run_id, f"{file.path} on {event.name}: triggered: {verdict.reason}"
+            return (), f"{file.path} on {event.name}: {error}"
+        try:
+            linked = await self._link(result.workflow, event)
+        except InfrastructureError as trouble:
+            # The other workflows of the delivery are not to wait for a repository that cannot be reached.
+            await self._database.write(self._store_failure, new, (), str(trouble))
+            return (), f"{file.path} on {event.name}: {trouble}"
+        if linked.has_errors or linked.missing:
+            return await self._store_unlinked(new, linked, event)
+        new = replace(new, called=called_to_json(linked))
+        concerned = await self._database.write(self._store, new, linked.workflow, event)
+        return concerned, f"{file.path} on {event.name}: triggered: {verdict.reason}"
 
     async def _store_broken(
         self, new: runs.NewRun, diagnostics: tuple[Diagnostic, ...], event: Event
-    ) -> tuple[RunId | None, str]:
+    ) -> tuple[Sequence[RunId], str]:
         # What a broken file would be triggered by is unknown. GitHub reports it on every push; so do we, and on
         # nothing else, for a pull request's push brings its own delivery.
         if event.name != "push":
-            return None, f"{new.path} on {event.name}: not valid"
+            return (), f"{new.path} on {event.name}: not valid"
         await self._database.write(self._store_failure, new, diagnostics, "the workflow file is not valid")
-        return None, f"{new.path} on {event.name}: not valid: {diagnostics[0].headline() if diagnostics else '?'}"
+        return (), f"{new.path} on {event.name}: not valid: {diagnostics[0].headline() if diagnostics else '?'}"
 
-    def _store(self, connection: Connection, new: runs.NewRun, workflow: Workflow, event: Event) -> RunId | None:
+    async def _store_unlinked(self, new: runs.NewRun, linked: Linked, event: Event) -> tuple[Sequence[RunId], str]:
+        error = "what the workflow calls is not valid"
+        await self._database.write(self._store_failure, new, linked.diagnostics, error)
+        return (), f"{new.path} on {event.name}: {error}: {linked.diagnostics[0].headline()}"
+
+    def _store(self, connection: Connection, new: runs.NewRun, workflow: Workflow, event: Event) -> list[RunId]:
+        """Store a run and its claim on its concurrency group; return it, and the runs that this concerns."""
         created = runs.create(connection, replace(new, title=workflow.title), at=self._clock.now())
         if created is None:
-            return None
+            return []
         run_id, number = created
         github = github_context(
             event,
@@ -216,7 +248,35 @@ class Intake:
             "inputs": dict(dispatch_inputs(workflow, event).values),
         }
         runs.set_contexts(connection, run_id, contexts, payload=event.payload)
-        return run_id
+        runs.set_display_title(connection, run_id, run_name(workflow, contexts))
+        concerned = self._enter_group(connection, run_id, new.repository, workflow, contexts)
+        return [run_id, *sorted(concerned - {run_id}, key=int)]
+
+    def _enter_group(
+        self,
+        connection: Connection,
+        run_id: RunId,
+        repository: str,
+        workflow: Workflow,
+        contexts: Mapping[str, Any],
+    ) -> frozenset[RunId]:
+        """Claim the group of a workflow's ``concurrency``; a run whose group does not evaluate has ended with that."""
+        group = run_group(workflow, contexts)
+        if group is None:
+            return frozenset()
+        if isinstance(group, PlannedGroup):
+            concerned = claims.add(connection, repository, run_id, group)
+            if run_id not in concerned:
+                runs.wait(connection, run_id)
+            return concerned
+        return runs.complete(
+            connection,
+            run_id,
+            Conclusion.STARTUP_FAILURE,
+            at=self._clock.now(),
+            error="the workflow's 'concurrency' does not evaluate",
+            diagnostics=group,
+        )
 
     def _store_failure(
         self, connection: Connection, new: runs.NewRun, diagnostics: tuple[Diagnostic, ...], error: str

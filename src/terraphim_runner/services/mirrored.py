@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 from terraphim_runner.github.contents import Mirror, changes, settle
+from terraphim_runner.github.contents.called import RemoteFiles
 from terraphim_runner.model.event import Event
 from terraphim_runner.ports import SourceTree
+from terraphim_runner.services.calls import Fetch
 from terraphim_runner.services.sources import Prepared, SourceFile
+from terraphim_runner.workflow.linking import CalledFile, FileReference
 
 
 class MirroredSources:
@@ -27,3 +30,14 @@ class MirroredSources:
     def tree(self, event: Event) -> SourceTree:
         """Return the trees of the event's repository."""
         return self._mirror.source_tree(event.repository, sha=event.sha, ref=event.ref)
+
+    def called(self, event: Event) -> Fetch:
+        """Return what fetches called files: from the event's commit, or from other repositories' mirrors."""
+        remote = RemoteFiles(self._mirror, own=event.repository)
+
+        async def fetch(reference: FileReference) -> CalledFile:
+            if reference.repository is not None:
+                return await remote.read(reference)
+            return await self._mirror.read_workflow(event.repository, event.sha, reference.path)
+
+        return fetch

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from terraphim_runner.model.event import Event
 from terraphim_runner.ports import SourceTree
+from terraphim_runner.services.calls import Fetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,4 +37,12 @@ class Sources(Protocol):
 
     def tree(self, event: Event) -> SourceTree:
         """Return what hands out the trees of a prepared event's repository."""
+        ...
+
+    def called(self, event: Event) -> Fetch:
+        """Return what fetches the files that a prepared event's workflows call.
+
+        It is for this event alone: what a ref of another repository means is asked once, so that all of the event's
+        runs see the same.
+        """
         ...

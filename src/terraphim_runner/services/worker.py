@@ -15,18 +15,18 @@ from terraphim_runner.execution.job import run_job
 from terraphim_runner.execution.request import JobLimits, JobRequest
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.event import Delivery, Event
-from terraphim_runner.model.ids import HostId, JobId
+from terraphim_runner.model.ids import HostId, JobId, RunId
 from terraphim_runner.model.job import JobResult, LogKind, LogLine
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
-from terraphim_runner.planning.graph import RunSnapshot
-from terraphim_runner.planning.outcome import needs_context
+from terraphim_runner.planning.calls import JobScope, job_scope, visible_secrets
+from terraphim_runner.planning.graph import PlannedLeg, RunSnapshot
 from terraphim_runner.ports import Clock, MachineSpec, Provider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.events import event_of_run, gets_secrets
 from terraphim_runner.services.progress import StoreReporter, reporting
-from terraphim_runner.services.repositories import Repositories
+from terraphim_runner.services.repositories import Repositories, RepositoryValues
 from terraphim_runner.services.sources import Sources
 from terraphim_runner.services.workflows import stored_workflow
 from terraphim_runner.store import deliveries, jobs, runs
@@ -66,8 +66,11 @@ class _Lease:
 
     run: runs.StoredRun
     job: jobs.StoredJob
+    leg: PlannedLeg
     delivery: Delivery
-    needs: Mapping[str, Any]
+    scope: JobScope
+    snapshot: RunSnapshot
+    """How the run stood when the attempt began: all that the job needs was complete."""
 
 
 class Worker:
@@ -111,12 +114,14 @@ class Worker:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(HAND_BACK_DEADLINE_S):
                     await self._database.write(self._hand_back, job_id, attempt)
                 raise
-            await self._database.write(self._finish, job_id, attempt, result)
-        await self._advancer.advance(lease.run.id)
+            concerned = await self._database.write(self._finish, job_id, attempt, result)
+        await self._advancer.advance(lease.run.id, *sorted(concerned, key=int))
 
     def _begin(self, connection: Connection, job_id: JobId, attempt: int) -> _Lease | None:
         job = jobs.load(connection, job_id)
         if job is None or job.status is not Status.QUEUED or job.attempt != attempt:
+            return None
+        if not isinstance(job.leg, PlannedLeg):
             return None
         run = runs.load(connection, job.run_id)
         found = deliveries.load(connection, run.delivery) if run is not None else None
@@ -125,17 +130,18 @@ class Worker:
         jobs.begin(connection, job, host=self._place.host, at=self._clock.now())
         # What it needs is complete, so this is what the planner saw; a copy for each leg would fill the database.
         snapshot = RunSnapshot(contexts=run.contexts, jobs=jobs.snapshot(connection, run.id), cancelled=run.cancelled)
-        needs = needs_context(stored_workflow(run.path, run.source).jobs[job.leg.job], snapshot)
+        scope = job_scope(stored_workflow(run), snapshot, job.leg.job)
         leg = replace(job.leg, timeout_minutes=min(job.leg.timeout_minutes, self._place.max_job_minutes))
-        return _Lease(run=run, job=replace(job, leg=leg), delivery=found[0], needs=needs)
+        return _Lease(run=run, job=job, leg=leg, delivery=found[0], scope=scope, snapshot=snapshot)
 
-    def _finish(self, connection: Connection, job_id: JobId, attempt: int, result: JobResult) -> None:
+    def _finish(self, connection: Connection, job_id: JobId, attempt: int, result: JobResult) -> frozenset[RunId]:
+        """Store how an attempt went; return the runs that wait for it in a concurrency group."""
         job = jobs.load(connection, job_id)
         if job is None or job.status is not Status.IN_PROGRESS or job.attempt != attempt:
             log.warning("the result of attempt %d of job %s comes too late and is dropped", attempt, job_id)
-            return
+            return frozenset()
         excess = self._excess(connection, job, result)
-        jobs.complete(
+        return jobs.complete(
             connection,
             job,
             Conclusion.FAILURE if excess else result.conclusion,
@@ -162,7 +168,7 @@ class Worker:
         started_at = self._clock.now()
         if lease.job.cancel_reason is not None:
             cancellation.request(lease.job.cancel_reason)
-        limit_s = lease.job.leg.timeout_minutes * 60 + self._place.limits.cancel_deadline_s + GRACE_S
+        limit_s = lease.leg.timeout_minutes * 60 + self._place.limits.cancel_s(lease.leg) + GRACE_S
         error = "internal error"
         conclusion = Conclusion.FAILURE
         job_id, attempt = lease.job.id, lease.job.attempt
@@ -183,18 +189,17 @@ class Worker:
         return JobResult(conclusion=conclusion, started_at=started_at, completed_at=self._clock.now(), error=error)
 
     async def _run_in_machine(self, lease: _Lease, cancellation: Cancellation, reporter: StoreReporter) -> JobResult:
-        self._place.check_labels(lease.job.leg.labels)
-        workflow = stored_workflow(lease.run.path, lease.run.source)
+        self._place.check_labels(lease.leg.labels)
         event = await anyio.to_thread.run_sync(event_of_run, lease.delivery, lease.run)
         request = JobRequest(
-            workflow=workflow,
-            job=workflow.jobs[lease.job.leg.job],
-            leg=lease.job.leg,
-            contexts=lease.run.contexts,
+            workflow=lease.scope.workflow,
+            job=lease.scope.job,
+            leg=lease.leg,
+            contexts=self._contexts(lease, event),
             source=self._sources.tree(event),
             cancellation=cancellation,
-            needs=lease.needs,
-            secrets=self._secrets(event),
+            needs=lease.scope.needs,
+            secrets=self._secrets(lease, event),
             runner_name=self._place.runner_name,
             limits=self._place.limits,
         )
@@ -217,8 +222,34 @@ class Worker:
                 await anyio.sleep(RETRY_PAUSE_S)
         raise AssertionError("the last try returns or raises")
 
-    def _secrets(self, event: Event) -> Mapping[str, Secret]:
-        return self._repositories.of(event.repository.full_name).secrets if gets_secrets(event) else {}
+    def _contexts(self, lease: _Lease, event: Event) -> Mapping[str, Any]:
+        """Return the job's run-wide contexts; its environment's variables stand above the repository's."""
+        environment = self._environment(lease, event)
+        variables: Mapping[str, str] = lease.scope.contexts.get("vars", {})
+        return {**lease.scope.contexts, "vars": {**variables, **environment.variables}}
+
+    def _secrets(self, lease: _Lease, event: Event) -> Mapping[str, Secret]:
+        """Return what the job sees of the repository's secrets: in a called workflow, what was handed to it.
+
+        Its environment's own are not handed down: they belong to the job that names the environment.
+        """
+        if not gets_secrets(event):
+            return {}
+        secrets = self._repositories.of(event.repository.full_name).secrets
+        visible = visible_secrets(stored_workflow(lease.run), lease.snapshot, lease.leg.job, secrets)
+        return {**visible, **self._environment(lease, event).secrets}
+
+    def _environment(self, lease: _Lease, event: Event) -> RepositoryValues:
+        if lease.leg.environment is None:
+            return RepositoryValues()
+        found = self._repositories.of(event.repository.full_name).environment(lease.leg.environment)
+        if found is None:
+            raise InfrastructureError(
+                doing=f"prepare the environment {lease.leg.environment!r}",
+                reason="repositories_file does not name it, and what protects it on GitHub is not known here",
+                fix=f'add a table [repositories."{event.repository.full_name}".environments] with its name',
+            )
+        return found
 
     async def _say(self, reporter: StoreReporter, text: str) -> None:
         if reporter.trouble is None:

@@ -1,14 +1,16 @@
-"""Jobs: one row for each matrix leg, and one for each job that was skipped, rejected or has no legs.
+"""Jobs: one row for each matrix leg or leg of a call, and one for each job that was skipped, rejected or has no legs.
+
+A call of a workflow runs on no machine: nobody begins it, and it is neither queued nor looked after.
 
 Every change of state goes through ``_move``, which refuses what ``model.states`` does not allow. An attempt that a
 caller names must be the current one: whoever lost a job to another attempt can no longer change it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Text, cast, func, insert, select, update
 
@@ -16,17 +18,22 @@ from terraphim_runner.model.ids import HostId, JobId, JobKey, LegKey, RunId
 from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion, Status, may_follow
 from terraphim_runner.planning.codec import leg_from_json, leg_to_json
-from terraphim_runner.planning.graph import JobSnapshot, LegSnapshot, PlannedLeg
+from terraphim_runner.planning.graph import JobSnapshot, LegSnapshot, Planned, PlannedCall
+from terraphim_runner.store import claims
 from terraphim_runner.store.runs import IllegalTransitionError, diagnostic_to_json
 from terraphim_runner.store.tables import jobs, plain
 
 
 class JobKind(StrEnum):
     LEG = "leg"
+    CALL = "call"
     SKIPPED = "skipped"
     REJECTED = "rejected"
     EMPTY = "empty"
     """Expanded to no legs at all; not shown."""
+
+
+_LEGS: Final = (JobKind.LEG, JobKind.CALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +42,7 @@ class StoredJob:
 
     id: JobId
     run_id: RunId
-    leg: PlannedLeg
+    leg: Planned
     status: Status
     attempt: int
     lost_attempts: int
@@ -43,9 +50,9 @@ class StoredJob:
     cancel_reason: str | None
 
 
-def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[PlannedLeg], *, at: datetime) -> None:
+def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[Planned], *, at: datetime) -> None:
     """Record the legs of a job, each waiting; without any, record that there are none."""
-    rows = [{**_row(run_id, job, leg.key, JobKind.LEG, name=leg.name, at=at), "leg": leg_to_json(leg)} for leg in legs]
+    rows = [{**_row(run_id, job, leg.key, _kind(leg), name=leg.name, at=at), "leg": leg_to_json(leg)} for leg in legs]
     if rows:
         connection.execute(insert(jobs), rows)
     else:
@@ -66,9 +73,26 @@ def add_rejected(
 
 
 def count_legs(connection: Connection, run_id: RunId) -> int:
-    """Return how many legs a run has."""
-    counted = select(func.count()).where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.LEG)
+    """Return how many legs a run has, calls among them."""
+    counted = select(func.count()).where(jobs.c.run_id == int(run_id), jobs.c.kind.in_(_LEGS))
     return connection.execute(counted).scalar_one()
+
+
+def calls(connection: Connection, run_id: RunId) -> list[JobKey]:
+    """Return the job of each leg of a run that is a call."""
+    found = select(jobs.c.job).where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.CALL)
+    return [JobKey(row.job) for row in connection.execute(found)]
+
+
+def exist(connection: Connection, run_id: RunId) -> bool:
+    """Tell whether anything of a run was planned yet."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.run_id == int(run_id)).limit(1)).first() is not None
+
+
+def name_of(connection: Connection, run_id: RunId, leg: LegKey) -> str | None:
+    """Return what a leg is called, or None when there is no such leg."""
+    found = select(jobs.c.name).where(jobs.c.run_id == int(run_id), jobs.c.leg_key == leg)
+    return connection.execute(found).scalar_one_or_none()
 
 
 def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]:
@@ -77,7 +101,7 @@ def snapshot(connection: Connection, run_id: RunId) -> dict[JobKey, JobSnapshot]
     rows = connection.execute(select(jobs).where(jobs.c.run_id == int(run_id)).order_by(jobs.c.id))
     for row in rows:
         key = JobKey(row.job)
-        if row.kind != JobKind.LEG:
+        if row.kind not in _LEGS:
             found[key] = JobSnapshot(skipped=row.kind == JobKind.SKIPPED, failed=row.kind == JobKind.REJECTED)
             continue
         leg = LegSnapshot(
@@ -99,20 +123,37 @@ def find(connection: Connection, run_id: RunId, leg: LegKey) -> StoredJob:
 
 
 def load(connection: Connection, job_id: JobId) -> StoredJob | None:
-    """Return a leg, locked until the transaction ends, or None."""
+    """Return a leg that runs on a machine, locked until the transaction ends, or None."""
+    # Whoever ends it changes its concurrency groups, too, and their lock comes first.
+    claims.lock_of_job(connection, job_id)
     statement = select(jobs).where(jobs.c.id == int(job_id), jobs.c.kind == JobKind.LEG).with_for_update()
     row = connection.execute(statement).one_or_none()
     return _stored(row) if row is not None else None
 
 
+def wait(connection: Connection, job: StoredJob) -> StoredJob:
+    """Note that a leg waits for its turn in its concurrency groups; return it as it is then."""
+    _move(connection, job, Status.PENDING)
+    return replace(job, status=Status.PENDING)
+
+
 def enqueue(connection: Connection, job: StoredJob) -> int:
-    """Put a waiting leg into the queue; return the number of the attempt that is to run."""
+    """Put a leg into the queue; return the number of the attempt that is to run."""
     _move(connection, job, Status.QUEUED, attempt=1)
     return 1
 
 
+def begin_call(connection: Connection, job: StoredJob, *, at: datetime) -> None:
+    """Mark a call as in progress."""
+    if not isinstance(job.leg, PlannedCall):
+        raise IllegalTransitionError(f"job {job.id} is no call: it needs a machine to begin on")
+    _move(connection, job, Status.IN_PROGRESS, started_at=at)
+
+
 def begin(connection: Connection, job: StoredJob, *, host: HostId, at: datetime) -> None:
     """Mark a queued leg as in progress on a host."""
+    if job.status is not Status.QUEUED:
+        raise IllegalTransitionError(f"job {job.id} is {job.status} and not queued: no host may begin it")
     _move(connection, job, Status.IN_PROGRESS, host=host, started_at=at)
 
 
@@ -136,8 +177,9 @@ def complete(
     at: datetime,
     outputs: Mapping[str, str] | None = None,
     reason: str | None = None,
-) -> None:
-    """Record a leg's verdict."""
+    diagnostics: Sequence[Diagnostic] = (),
+) -> frozenset[RunId]:
+    """Record a leg's verdict and give up its concurrency groups; return the runs that this concerns (``claims``)."""
     order = select(func.coalesce(func.max(jobs.c.finished_order), 0) + 1).where(jobs.c.run_id == int(job.run_id))
     _move(
         connection,
@@ -147,8 +189,10 @@ def complete(
         outputs=dict(outputs or {}),
         reason=reason,
         completed_at=at,
+        diagnostics=[diagnostic_to_json(item) for item in diagnostics],
         finished_order=connection.execute(order).scalar_one(),
     )
+    return claims.release_job(connection, job.id)
 
 
 def ask_to_cancel(connection: Connection, job: StoredJob, *, reason: str) -> None:
@@ -168,12 +212,11 @@ def set_machine(connection: Connection, job_id: JobId, description: str) -> None
 
 
 def unfinished(connection: Connection) -> list[StoredJob]:
-    """Return every leg that is queued or in progress, oldest first, locked until the transaction ends."""
+    """Return every leg that is in the queue or on a machine, oldest first."""
     statement = (
         select(jobs)
         .where(jobs.c.kind == JobKind.LEG, jobs.c.status.in_([Status.QUEUED, Status.IN_PROGRESS]))
         .order_by(jobs.c.id)
-        .with_for_update()
     )
     return [_stored(row) for row in connection.execute(statement)]
 
@@ -182,7 +225,7 @@ def of_run(connection: Connection, run_id: RunId) -> list[StoredJob]:
     """Return the legs of a run that are not completed, locked until the transaction ends."""
     statement = (
         select(jobs)
-        .where(jobs.c.run_id == int(run_id), jobs.c.kind == JobKind.LEG, jobs.c.status != Status.COMPLETED)
+        .where(jobs.c.run_id == int(run_id), jobs.c.kind.in_(_LEGS), jobs.c.status != Status.COMPLETED)
         .order_by(jobs.c.id)
         .with_for_update()
     )
@@ -222,6 +265,10 @@ def _add_ended(
         "diagnostics": [diagnostic_to_json(item) for item in diagnostics],
     }
     connection.execute(insert(jobs).values(row))
+
+
+def _kind(leg: Planned) -> JobKind:
+    return JobKind.CALL if isinstance(leg, PlannedCall) else JobKind.LEG
 
 
 def _row(run_id: RunId, job: JobKey, leg: LegKey, kind: JobKind, *, name: str, at: datetime) -> dict[str, Any]:

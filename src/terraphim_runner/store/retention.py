@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select
 from terraphim_runner.model.ids import RunId
 from terraphim_runner.model.states import Status
 from terraphim_runner.store.deliveries import DeliveryState
-from terraphim_runner.store.tables import annotations, deliveries, jobs, runs, steps
+from terraphim_runner.store.tables import annotations, claims, deliveries, jobs, runs, steps
 
 MAX_AT_ONCE: Final = 100
 """Rows of one kind in one transaction: others want to write too."""
@@ -31,11 +31,12 @@ def old_runs(connection: Connection, *, before: datetime) -> list[RunId]:
 
 
 def forget_runs(connection: Connection, run_ids: Sequence[RunId]) -> None:
-    """Delete completed runs with their jobs, steps and annotations."""
+    """Delete completed runs with their jobs, steps, annotations and claims."""
     numbers = [int(run_id) for run_id in run_ids]
     of_runs = select(jobs.c.id).where(jobs.c.run_id.in_(numbers))
     for table in (annotations, steps):
         connection.execute(delete(table).where(table.c.job_id.in_(of_runs)))
+    connection.execute(delete(claims).where(claims.c.run_id.in_(numbers)))
     connection.execute(delete(jobs).where(jobs.c.run_id.in_(numbers)))
     connection.execute(delete(runs).where(runs.c.id.in_(numbers)))
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, insert, select, text, update
 from terraphim_runner.model.ids import DeliveryId, RunId
 from terraphim_runner.model.source import Diagnostic, Severity
 from terraphim_runner.model.states import Conclusion, Status, may_follow
+from terraphim_runner.store import claims
 from terraphim_runner.store.tables import deliveries, plain, runs
 
 
@@ -30,6 +31,8 @@ class NewRun:
     ref: str
     sha: str
     source: str
+    called: Sequence[Mapping[str, Any]] = ()
+    """The files of the workflows that it calls, and of those that they call, as plain JSON values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class StoredRun:
     source: str
     contexts: Mapping[str, Any]
     cancelled: bool
+    cancel_reason: str | None = None
+    called: Sequence[Mapping[str, Any]] = ()
 
 
 def create(connection: Connection, new: NewRun, *, at: datetime) -> tuple[RunId, int] | None:
@@ -77,6 +82,7 @@ def create(connection: Connection, new: NewRun, *, at: datetime) -> tuple[RunId,
         "status": Status.QUEUED,
         "created_at": at,
         "source": new.source,
+        "called": list(new.called),
         "contexts": {},
         "diagnostics": [],
         "cancelled": False,
@@ -115,6 +121,8 @@ def load(connection: Connection, run_id: RunId, *, lock: bool = False) -> Stored
         source=row.source,
         contexts=contexts,
         cancelled=row.cancelled,
+        cancel_reason=row.cancel_reason,
+        called=tuple(row.called),
     )
 
 
@@ -122,6 +130,27 @@ def status(connection: Connection, run_id: RunId) -> Status | None:
     """Return where a run stands, or None when there is none; it is locked until the transaction ends."""
     found = connection.execute(select(runs.c.status).where(_is(run_id)).with_for_update()).scalar_one_or_none()
     return Status(found) if found is not None else None
+
+
+def wait(connection: Connection, run_id: RunId) -> None:
+    """Mark a queued run as pending: it is not its turn yet in its concurrency group."""
+    connection.execute(update(runs).where(_is(run_id), runs.c.status == Status.QUEUED).values(status=Status.PENDING))
+
+
+def take_turn(connection: Connection, run_id: RunId) -> None:
+    """Mark a pending run as queued: it is its turn in its concurrency group."""
+    connection.execute(update(runs).where(_is(run_id), runs.c.status == Status.PENDING).values(status=Status.QUEUED))
+
+
+def cancel(connection: Connection, run_id: RunId, reason: str) -> None:
+    """Note that a run is to be cancelled; the first reason stays. One that is completed stays as it is."""
+    wanted = (_is(run_id), runs.c.status != Status.COMPLETED, ~runs.c.cancelled)
+    connection.execute(update(runs).where(*wanted).values(cancelled=True, cancel_reason=reason))
+
+
+def set_display_title(connection: Connection, run_id: RunId, title: str) -> None:
+    """Store what GitHub shows as the title of this very run: its ``run-name``, or what stands for one."""
+    connection.execute(update(runs).where(_is(run_id)).values(display_title=title))
 
 
 def start(connection: Connection, run_id: RunId, *, at: datetime) -> None:
@@ -138,8 +167,11 @@ def complete(
     at: datetime,
     error: str | None = None,
     diagnostics: Sequence[Diagnostic] = (),
-) -> None:
-    """Record the run's verdict. Raises ``IllegalTransitionError`` for a run that has one."""
+) -> frozenset[RunId]:
+    """Record the run's verdict and give up its concurrency group; return the runs that this concerns (``claims``).
+
+    Raises ``IllegalTransitionError`` for a run that has a verdict.
+    """
     current = status(connection, run_id)
     if current is None or current is Status.COMPLETED or not may_follow(current, Status.COMPLETED):
         raise IllegalTransitionError(f"run {run_id} is {current} and cannot be completed")
@@ -154,6 +186,7 @@ def complete(
             diagnostics=[diagnostic_to_json(item) for item in diagnostics],
         )
     )
+    return claims.release_run(connection, run_id)
 
 
 def unfinished(connection: Connection) -> list[RunId]:
@@ -187,7 +220,12 @@ def diagnostic_to_json(item: Diagnostic) -> dict[str, Any]:
         "message": item.message,
         "fix": item.fix,
         "related": [
-            {"message": other.message, "line": other.span.start.line, "column": other.span.start.column}
+            {
+                "path": other.path or item.path,
+                "message": other.message,
+                "line": other.span.start.line,
+                "column": other.span.start.column,
+            }
             for other in item.related
         ],
         "is_error": item.severity is Severity.ERROR,
@@ -195,7 +233,7 @@ def diagnostic_to_json(item: Diagnostic) -> dict[str, Any]:
 
 
 def _listing() -> Select[Any]:
-    shown = [column for column in runs.c if column.name not in {"contexts", "source"}]
+    shown = [column for column in runs.c if column.name not in {"contexts", "source", "called"}]
     return select(*shown, deliveries.c.received_at).join(deliveries, deliveries.c.id == runs.c.delivery_id)
 
 

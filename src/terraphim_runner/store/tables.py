@@ -1,4 +1,4 @@
-"""The tables: what is kept of deliveries, runs, jobs, steps and annotations.
+"""The tables: what is kept of deliveries, runs, jobs, concurrency groups, steps and annotations.
 
 Identifiers of runs and jobs are numbers, because actions expect ``github.run_id`` to be one; the model sees them as
 text. Times are UTC. The migrations below ``store/migrations`` create exactly these tables (a test compares them).
@@ -27,7 +27,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_REVISION: Final = "0001"
+SCHEMA_REVISION: Final = "0002"
 """The newest migration. A server whose database says otherwise migrates before it starts."""
 
 
@@ -101,6 +101,9 @@ runs = Table(
     Column("diagnostics", JSON, nullable=False),
     Column("error", Words),
     Column("cancelled", Boolean, nullable=False),
+    Column("cancel_reason", Words),
+    Column("called", JSON, nullable=False, server_default="[]"),
+    Column("display_title", Words),
     UniqueConstraint("delivery_id", "path", "event", name="runs_once_per_delivery"),
     UniqueConstraint("repository", "path", "number", name="runs_number"),
     Index("runs_by_status", "status"),
@@ -111,8 +114,8 @@ jobs = Table(
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("run_id", Identity, ForeignKey("runs.id"), nullable=False),
-    Column("job", String(200), nullable=False),
-    Column("leg_key", String(300), nullable=False),
+    Column("job", String(1200), nullable=False),
+    Column("leg_key", String(1300), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("name", Words, nullable=False),
     Column("leg", JSON),
@@ -132,6 +135,24 @@ jobs = Table(
     Column("completed_at", UtcDateTime),
     UniqueConstraint("run_id", "leg_key", name="jobs_leg"),
     Index("jobs_by_status", "status"),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("repository", String(300), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("run_id", Identity, ForeignKey("runs.id"), nullable=False),
+    Column("job_id", Identity, ForeignKey("jobs.id")),
+    Column("holds", Boolean, nullable=False),
+    Column("displaced", Words),
+    Column("queue", String(20), nullable=False),
+    Column("cancel_in_progress", Boolean, nullable=False),
+    Index("claims_by_group", "repository", "key"),
+    Index("claims_by_run", "run_id"),
+    Index("claims_by_job", "job_id"),
 )
 
 steps = Table(

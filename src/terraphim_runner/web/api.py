@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from terraphim_runner.model.ids import DeliveryId, JobId, RunId
 from terraphim_runner.model.states import Status
-from terraphim_runner.store import deliveries, jobs, runs, steps
+from terraphim_runner.store import claims, deliveries, jobs, runs, steps
 from terraphim_runner.store.database import Database
 from terraphim_runner.store.logs import LogStore, as_json, as_text
 from terraphim_runner.web.access import Access
@@ -88,9 +88,10 @@ async def _whole(logs: LogStore, run_id: RunId, job_id: JobId) -> AsyncGenerator
 
 
 def _list(connection: Connection, *, limit: int, delivery: DeliveryId | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "runs": [run_summary(row) for row in runs.listing(connection, limit=limit, delivery=delivery)]
-    }
+    rows = runs.listing(connection, limit=limit, delivery=delivery)
+    pending = [RunId(str(row["id"])) for row in rows if row["status"] == Status.PENDING]
+    waiting = claims.describe_waiting(connection, pending) if pending else {}
+    found: dict[str, Any] = {"runs": [run_summary(row, waiting) for row in rows]}
     if delivery is not None:
         known = deliveries.describe(connection, delivery)
         found["delivery"] = (
@@ -108,4 +109,5 @@ def _show(connection: Connection, run_id: RunId) -> dict[str, Any] | None:
         jobs.describe(connection, run_id),
         steps.describe(connection, run_id),
         steps.describe_annotations(connection, run_id),
+        claims.describe_waiting(connection, [run_id]),
     )

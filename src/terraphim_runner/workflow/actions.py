@@ -11,7 +11,8 @@ from terraphim_runner.workflow.references import ActionReference, ReferenceProbl
 CHECKOUT: Final = "actions/checkout"
 
 CHECKOUT_INPUTS: Final = (
-    *("clean", "fetch-depth", "fetch-tags", "filter", "github-server-url", "lfs", "path", "persist-credentials"),
+    *("allow-unsafe-pr-checkout", "clean", "fetch-depth", "fetch-tags", "filter", "github-server-url", "lfs", "path"),
+    "persist-credentials",
     *("ref", "repository", "set-safe-directory", "show-progress", "sparse-checkout", "sparse-checkout-cone-mode"),
     *("ssh-key", "ssh-known-hosts", "ssh-strict", "ssh-user", "submodules", "token"),
 )

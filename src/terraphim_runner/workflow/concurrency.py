@@ -8,7 +8,7 @@ from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.fields import Shape, expected, one_of
 from terraphim_runner.workflow.findings import Findings
 from terraphim_runner.workflow.nodes import Entry, Scalar, Sequence
-from terraphim_runner.workflow.templates import boolean, template
+from terraphim_runner.workflow.templates import boolean, expression, is_expression, template
 from terraphim_runner.workflow.tree import Concurrency, Queue
 
 _SHAPE: Final = Shape(what="'concurrency'", keys=("group", "cancel-in-progress", "queue"), required=("group",))
@@ -26,7 +26,8 @@ def parse_concurrency(findings: Findings, entry: Entry, allowed: Availability) -
     entries = _SHAPE.read(findings, node, place=entry.key) or {}
     cancel, queue = entries.get("cancel-in-progress"), entries.get("queue")
     cancels = boolean(findings, cancel.value, "'cancel-in-progress'", allowed) if cancel else None
-    name = one_of(findings, queue.value, "'queue'", tuple(Queue)) if queue else None
+    computed = expression(findings, queue.value, "'queue'", allowed) if queue and is_expression(queue.value) else None
+    name = one_of(findings, queue.value, "'queue'", tuple(Queue)) if queue and not is_expression(queue.value) else None
     if cancel and queue and name == Queue.MAX and isinstance(cancel.value, Scalar) and cancel.value.value is True:
         related = Related(message="'cancel-in-progress' stands here", span=findings.source.of(cancel.key))
         message = "found 'queue: max' with 'cancel-in-progress: true', expected one of them"
@@ -41,4 +42,5 @@ def parse_concurrency(findings: Findings, entry: Entry, allowed: Availability) -
         span=span,
         cancel_in_progress=cancels,
         queue=Queue(name) if name in tuple(Queue) else Queue.SINGLE,
+        queue_expression=computed,
     )

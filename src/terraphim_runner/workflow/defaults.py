@@ -6,7 +6,7 @@ from terraphim_runner.expressions import Availability
 from terraphim_runner.workflow.fields import Shape, text
 from terraphim_runner.workflow.findings import Findings
 from terraphim_runner.workflow.nodes import Node
-from terraphim_runner.workflow.templates import Template, template
+from terraphim_runner.workflow.templates import Template, expression, is_expression, template
 from terraphim_runner.workflow.tree import RunDefaults
 
 _DEFAULTS: Final = Shape(what="'defaults'", keys=("run",))
@@ -18,8 +18,11 @@ def parse_defaults(findings: Findings, node: Node, allowed: Availability | None)
     entries = _DEFAULTS.read(findings, node) or {}
     if "run" not in entries:
         return RunDefaults()
+    run = entries["run"].value
+    if allowed is not None and is_expression(run):
+        return RunDefaults(whole=expression(findings, run, "'defaults.run' as a mapping", allowed))
     values: dict[str, Template | None] = {}
-    for name, entry in (_RUN.read(findings, entries["run"].value) or {}).items():
+    for name, entry in (_RUN.read(findings, run) or {}).items():
         if allowed is not None:
             values[name] = template(findings, entry.value, f"'{name}'", allowed, may_be_empty=False)
         else:

@@ -1,5 +1,7 @@
 """A file's bytes to text, for workflows and action metadata alike: what cannot be text is a diagnostic."""
 
+import codecs
+
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.yaml import MAX_BYTES
 
@@ -11,6 +13,8 @@ def decode(path: str, content: bytes) -> str | Diagnostic:
     """
     if len(content) > MAX_BYTES:
         return unreadable(path, f"it is larger than {MAX_BYTES // 1024} KiB")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return unreadable(path, "it is UTF-16 or UTF-32, expected UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

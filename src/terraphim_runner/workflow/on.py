@@ -6,7 +6,7 @@ from terraphim_runner.model.source import Related
 from terraphim_runner.workflow import nodes
 from terraphim_runner.workflow.cron import cron_doubt, cron_problem
 from terraphim_runner.workflow.events import EVENTS, PATH_FILTERS, PATTERN_FILTERS, EventRule
-from terraphim_runner.workflow.fields import Shape, expected, guess, listed, text, texts
+from terraphim_runner.workflow.fields import Shape, expected, guess, guess_for, listed, text, texts
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.inputs import call_inputs, call_outputs, call_secrets, dispatch_inputs
 from terraphim_runner.workflow.nodes import Entry, Node, Scalar, Sequence
@@ -16,6 +16,8 @@ from terraphim_runner.workflow.tree import Filter, Trigger
 
 _EXPECTED: Final = "'on' as an event's name, a sequence of names or a mapping of events"
 _CRON: Final = Shape(what="a schedule", keys=("cron", "timezone"), required=("cron",))
+MAX_FILTER_ITEMS: Final = 2000
+"""No bound of GitHub's: many more would only be written to keep a server busy."""
 _MAX_TYPE_LENGTH: Final = 100
 """Of the ``event_type`` of a ``repository_dispatch``."""
 
@@ -69,8 +71,10 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
     for key, part in entries.items():
         if key in rule.settings:
             settings[key] = _SETTINGS[name, key](findings, part.value)
-        else:
-            filters[key] = _filter(findings, name, rule, key, part)
+            continue
+        read = _filter(findings, name, rule, key, part)
+        if read.patterns:
+            filters[key] = read
     for key in ("branches", "tags", "paths"):
         if key in entries and f"{key}-ignore" in entries:
             related = Related(message=f"'{key}' stands here", span=findings.source.of(entries[key].key))
@@ -83,15 +87,22 @@ def _trigger(findings: Findings, name: str, rule: EventRule, entry: Entry) -> Tr
 def _filter(findings: Findings, event: str, rule: EventRule, key: str, entry: Entry) -> Filter:
     found = texts(findings, entry.value, f"'{key}'")
     if not found and isinstance(entry.value, Sequence) and not entry.value.items:
-        findings.error(entry.value, "type", f"found '{key}' without items, expected at least one")
+        message = f"found '{key}' without items, which filters nothing"
+        findings.warning(entry.value, "filter-empty", message, fix="name at least one, or leave it out")
     for name, place in found:
         if key in PATTERN_FILTERS:
             _check_pattern(findings, key, name, place)
         elif key == "types":
             _check_type(findings, event, rule, name, place)
-    # Only 'ignore' filters may do without '!': with nothing to let in, nothing triggers.
+    if len(found) > MAX_FILTER_ITEMS:
+        message = f"found {len(found)} items of '{key}', expected at most {MAX_FILTER_ITEMS}"
+        findings.error(entry.key, "too-many-patterns", message)
+    # With nothing to let in, nothing triggers; with nothing to ignore, everything does.
     if key in PATTERN_FILTERS and found and all(name.startswith("!") for name, _ in found):
-        message = f"every pattern of '{key}' excludes, so that nothing triggers '{event}'"
+        # A push of a tag is not kept out by the filter of branches, nor the other way round.
+        none = {"branches": "no branch", "tags": "no tag"}.get(key, "nothing")
+        meaning = "everything triggers" if key.endswith("-ignore") else f"{none} triggers"
+        message = f"every pattern of '{key}' excludes, so that {meaning} '{event}'"
         findings.warning(entry.key, "filter-excludes-all", message, fix="add a pattern without '!' before them")
     return Filter(patterns=tuple(name for name, _ in found), span=findings.source.of(entry.value))
 
@@ -151,7 +162,7 @@ def _check_cron(findings: Findings, node: Node, value: str) -> None:
 def _check_timezone(findings: Findings, node: Node, value: str) -> None:
     if value.lower() not in timezones():
         message = f"found the time zone {shown(value)}, expected an IANA name such as 'Europe/London'"
-        findings.error(node, "timezone", message + guess(value, timezones().values()))
+        findings.error(node, "timezone", message + guess_for(findings, value, timezones().values()))
 
 
 _SETTINGS: Final = {

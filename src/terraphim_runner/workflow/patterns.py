@@ -9,7 +9,7 @@ Patterns come from repositories, names from whoever pushes: matching steps a set
 name, in time proportional to its length, whatever the pattern. No regular expression engine is involved.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -42,15 +42,24 @@ class Pattern:
 def select(patterns: Iterable[str], name: str) -> bool:
     """Tell whether a list of patterns lets a name in: in order, the last one that matches decides.
 
-    Raises ``PatternError`` for a pattern that ``check_pattern`` would refuse.
+    Raises ``PatternError`` for a pattern that ``compile_pattern`` would refuse.
     """
-    chosen = False
-    for text in patterns:
-        pattern = compile_pattern(text)
-        # Only a pattern that would change the verdict needs to be matched.
-        if chosen is pattern.negative and pattern.matches(name):
-            chosen = not chosen
-    return chosen
+    return selector(patterns)(name)
+
+
+def selector(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return what tells of many names whether a list of patterns lets them in; see ``select``."""
+    compiled = tuple(map(compile_pattern, patterns))
+
+    def lets_in(name: str) -> bool:
+        chosen = False
+        for pattern in compiled:
+            # Only a pattern that would change the verdict needs to be matched.
+            if chosen is pattern.negative and pattern.matches(name):
+                chosen = not chosen
+        return chosen
+
+    return lets_in
 
 
 @lru_cache(maxsize=1024)
@@ -157,15 +166,21 @@ class _Program:
 
     __slots__ = ("_atoms", "_boundary", "_final", "_masks", "_optional", "_repeats")
 
+    _MAX_MASKS: Final = 256
+    """Characters whose masks are kept from one name to the next."""
+
     def __init__(self, atoms: list[_Atom]) -> None:
         self._atoms = atoms
+        self._masks: dict[str, int] = {}
         self._final = 1 << len(atoms)
         self._optional = _mask(atom.optional for atom in atoms)
         self._boundary = self._optional | _mask(atom.boundary for atom in atoms)
         self._repeats = _mask(atom.repeats for atom in atoms)
 
     def run(self, name: str) -> bool:
-        masks: dict[str, int] = {}
+        masks = self._masks
+        if len(masks) > self._MAX_MASKS:
+            masks.clear()
         optional, boundary, repeats = self._optional, self._boundary, self._repeats
         positions = 1 | (((1 & boundary) + boundary) ^ boundary)
         for char in name:

@@ -6,15 +6,15 @@ Each entry of the tables is one feature: who finds it, and what would be lost wi
 built, its entry goes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from terraphim_runner.expressions import Template, TemplateTree
+from terraphim_runner.expressions import Template
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow.actions import CHECKOUT, is_checkout
 from terraphim_runner.workflow.findings import shown
 from terraphim_runner.workflow.references import DockerAction, LocalAction, RemoteAction, SelfAction
-from terraphim_runner.workflow.tree import Job, Step, UsesStep, Workflow, all_steps
+from terraphim_runner.workflow.tree import Job, UsesStep, Workflow, all_steps
 
 Part = TypeVar("Part")
 Found = Iterable[tuple[Span, str]]
@@ -33,24 +33,15 @@ def unsupported(workflow: Workflow) -> tuple[Diagnostic, ...]:
 
 
 def _gaps(workflow: Workflow) -> Iterator[tuple[Span, str, str]]:
-    yield from _found(_OF_WORKFLOW, workflow)
     for job in workflow.jobs.values():
         yield from _found(_OF_JOB, job)
         for step in all_steps(job.steps):
-            yield from _found(_OF_STEP, step)
             if isinstance(step, UsesStep):
                 yield from _found(_OF_USES, step)
 
 
 def _found(table: tuple[tuple[Callable[[Part], Found], str], ...], part: Part) -> list[tuple[Span, str, str]]:
     return [(span, what, meaning) for find, meaning in table for span, what in find(part)]
-
-
-def _workflow_keys(workflow: Workflow) -> Found:
-    return _keys(workflow.env, "'env'", Span.at(1, 1))
-
-
-_OF_WORKFLOW: Final[tuple[tuple[Callable[[Workflow], Found], str], ...]] = ((_workflow_keys, "keys stay as written"),)
 
 
 def _container(job: Job) -> Found:
@@ -63,35 +54,15 @@ def _services(job: Job) -> Found:
     return [(service.span, f"the service {shown(name)}") for name, service in job.services.items()]
 
 
-def _environment(job: Job) -> Found:
-    return [(job.environment.span, "'environment'")] if job.environment else ()
-
-
 def _snapshot(job: Job) -> Found:
     return [(job.snapshot.span, "'snapshot'")] if job.snapshot else ()
-
-
-def _job_keys(job: Job) -> Found:
-    found = _keys(job.env, "'env'", job.span)
-    if job.strategy is not None and job.strategy.matrix is not None:
-        found += _keys(job.strategy.matrix, "'matrix'", job.strategy.span)
-    return found
 
 
 _OF_JOB: Final[tuple[tuple[Callable[[Job], Found], str], ...]] = (
     (_container, "steps run in the machine itself"),
     (_services, "no service containers are started"),
-    (_environment, "there are no deployments, protection rules or environment secrets"),
     (_snapshot, "no image is made of a job's machine"),
-    (_job_keys, "keys stay as written"),
 )
-
-
-def _step_keys(step: Step) -> Found:
-    return _keys(step.env, "'env'", step.span)
-
-
-_OF_STEP: Final[tuple[tuple[Callable[[Step], Found], str], ...]] = ((_step_keys, "keys stay as written"),)
 
 
 def _docker_action(step: UsesStep) -> Found:
@@ -110,10 +81,6 @@ def _remote_action(step: UsesStep) -> Found:
     if isinstance(step.action, RemoteAction) and not is_checkout(step.action):
         return [(step.uses_span, f"the action {shown(step.uses)}")]
     return ()
-
-
-def _input_keys(step: UsesStep) -> Found:
-    return _keys(step.with_, "'with'", step.span)
 
 
 def _checkout_input(*names: str) -> Callable[[UsesStep], Found]:
@@ -147,7 +114,6 @@ _OF_USES: Final[tuple[tuple[Callable[[UsesStep], Found], str], ...]] = (
     (_docker_action, "no container is started for a step"),
     (_local_action, "no action file of the repository is read"),
     (_remote_action, f"only '{CHECKOUT}' is built in"),
-    (_input_keys, "keys stay as written"),
     (_checkout_input("filter"), "objects are never fetched partially"),
     (_checkout_input("github-server-url"), "only the server that the workflow comes from is asked"),
     (_checkout_input("sparse-checkout", "sparse-checkout-cone-mode"), "the whole tree is checked out"),
@@ -155,24 +121,3 @@ _OF_USES: Final[tuple[tuple[Callable[[UsesStep], Found], str], ...]] = (
     (_checkout_input("ssh-known-hosts", "ssh-strict", "ssh-user"), "no SSH is used"),
     (_checkout_extra, f"'{CHECKOUT}' leaves it out"),
 )
-
-
-def _keys(tree: TemplateTree, where: str, span: Span) -> list[tuple[Span, str]]:
-    """Return the keys that are expressions, at the place of their values; ``span`` is for those without any."""
-    if isinstance(tree, Template) or not tree:
-        return []
-    found: list[tuple[Span, str]] = []
-    if isinstance(tree, Mapping):
-        for name, value in tree.items():
-            if "${{" in name:
-                found.append((_span(value) or span, f"the expression {shown(name)} as a key in {where}"))
-    for item in tree.values() if isinstance(tree, Mapping) else tree:
-        found += _keys(item, where, span)
-    return found
-
-
-def _span(tree: TemplateTree) -> Span | None:
-    if isinstance(tree, Template):
-        return tree.span
-    spans = map(_span, tree.values() if isinstance(tree, Mapping) else tree)
-    return next((span for span in spans if span is not None), None)

@@ -6,6 +6,7 @@ from terraphim_runner.expressions import (
     ExpressionError,
     Template,
     TemplateTree,
+    is_insert,
     mistakes,
     parse_condition,
     parse_template,
@@ -58,14 +59,26 @@ def condition(findings: Findings, node: Node, allowed: Availability) -> Conditio
         return None
     try:
         expression = parse_condition(text, allowed=allowed)
-        # The other parser keeps the parts apart: text beside an expression makes the whole a text that is always true.
-        if _OPENING in text and len(parse_template(text, allowed=allowed, span=findings.source.of(node)).parts) > 1:
-            message = "found text beside '${{ }}' in a condition, which is then always true"
-            findings.warning(node, "if-always-true", message, fix="put the whole condition inside of one '${{ }}'")
+        if _OPENING in text:
+            _check_text(findings, node, parse_template(text, allowed=allowed, span=findings.source.of(node)))
     except ExpressionError as error:
         _note(findings, node, text, error, allowed)
         return None
     return Condition(expression=expression, source=text, span=findings.source.of(node))
+
+
+def _check_text(findings: Findings, node: Scalar, parts: Template) -> None:
+    """Warn of text beside an expression, line breaks included: it makes the whole a text, which is always true."""
+    if len(parts.parts) < 2:
+        return
+    texts = [part for part in parts.parts if isinstance(part, str)]
+    if texts and not "".join(texts).strip():
+        message = "found a line break or a blank beside '${{ }}' in a condition, which is then always true"
+        fix = "drop the '${{ }}', or begin the block with '>-' or '|-', which leave no line break at its end"
+    else:
+        message = "found text beside '${{ }}' in a condition, which is then always true"
+        fix = "put the whole condition inside of one '${{ }}'"
+    findings.warning(node, "if-always-true", message, fix=fix)
 
 
 def environment(findings: Findings, node: Node, what: str, allowed: Availability) -> EnvTemplate:
@@ -144,11 +157,12 @@ def tree(findings: Findings, node: Node, what: str, allowed: Availability) -> Te
 def is_key(findings: Findings, name: str, entry: Entry, what: str, allowed: Availability | None) -> bool:
     """Tell whether a free key may be one; noted when it is empty, a broken expression, or one out of place.
 
-    ``allowed`` is what an expression as a key may use, None where none may stand.
+    ``allowed`` is what an expression as a key may use, None where none may stand; ``${{ insert }}``, whose value's
+    entries become the mapping's own, may stand there, too.
     """
     if _OPENING in name:
         if allowed is not None:
-            return _parse(findings, entry.key, name, allowed) is not None
+            return is_insert(name) or _parse(findings, entry.key, name, allowed) is not None
         place = findings.source.inside(entry.key, entry.key.text.index(_OPENING), len(_OPENING))
         findings.error(place, "expression-place", f"found an expression as a key in {what}, where none may stand")
         return False
@@ -164,7 +178,10 @@ def is_expression(node: Node) -> bool:
 
 
 def expression(findings: Findings, node: Node, what: str, allowed: Availability) -> Template | None:
-    """Return the one expression that a node is; None, noted with ``what`` is expected, for anything else."""
+    """Return the one expression that a node is; None, noted with ``what`` is expected, for anything else.
+
+    With text beside it the value is a text, which GitHub refuses only once it is evaluated: a warning says so.
+    """
     if not isinstance(node, Scalar) or not is_expression(node):
         expected(findings, node, what)
         return None
@@ -172,8 +189,8 @@ def expression(findings: Findings, node: Node, what: str, allowed: Availability)
     stripped = node.text.strip()
     parsed = _parse(findings, node, stripped, allowed, shift=node.text.index(stripped))
     if parsed is not None and not (len(parsed.parts) == 1 and isinstance(parsed.parts[0], Expression)):
-        findings.error(node, "type", f"found text beside an expression, expected {what}")
-        return None
+        message = f"found text beside an expression, which makes it a text when it runs, expected {what}"
+        findings.warning(node, "expression-text", message, fix="put the whole value inside of one '${{ }}'")
     return parsed
 
 

@@ -18,6 +18,8 @@ class SourceText:
     def __init__(self, text: str) -> None:
         self.text = text
         self._lines: list[int] | None = None
+        self._unfolded: tuple[Scalar, list[int]] | None = None
+        """Of the scalar that was asked for last: one may hold thousands of mistakes."""
 
     def pos(self, offset: int) -> Pos:
         """Return the line and column of an offset."""
@@ -36,11 +38,13 @@ class SourceText:
 
     def span(self, start: int, end: int) -> Span:
         """Return the span from one offset to another; it is at least one character wide on its line."""
-        first = self.pos(start)
-        last = self.pos(end)
-        if last.line == first.line and last.column <= first.column:
-            last = Pos(line=first.line, column=first.column + 1)
-        return Span(start=first, end=last)
+        lines = self._starts()
+        line = bisect_right(lines, start)
+        before = lines[line - 1] - 1
+        first = Pos(line=line, column=start - before)
+        if line < len(lines) and end >= lines[line]:
+            return Span(start=first, end=self.pos(end))
+        return Span(start=first, end=Pos(line=line, column=max(end, start + 1) - before))
 
     def of(self, node: Node) -> Span:
         """Return the span of a node, without the blank lines and comments that libyaml counts to its end."""
@@ -52,7 +56,9 @@ class SourceText:
         Exact in every style, escapes, folding and indentation considered. The scalar's own span should its content
         not be found in the file again.
         """
-        places = offsets_of(self.text, scalar)
+        if self._unfolded is None or self._unfolded[0] is not scalar:
+            self._unfolded = scalar, offsets_of(self.text, scalar)
+        places = self._unfolded[1]
         if not places:
             return self.of(scalar)
         first = places[min(offset, len(places) - 1)]

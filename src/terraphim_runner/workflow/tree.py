@@ -72,6 +72,8 @@ class Concurrency:
     span: Span
     cancel_in_progress: Template | None = None
     queue: Queue = Queue.SINGLE
+    queue_expression: Template | None = None
+    """Set when ``queue`` is an expression; the other field says nothing then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +126,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDefaults:
-    """``defaults.run``."""
+    """``defaults.run``. ``whole`` is set when all of it is one expression; the other fields are None then."""
 
     shell: Template | None = None
     working_directory: Template | None = None
+    whole: Template | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from terraphim_runner.model.event import Event
 from terraphim_runner.workflow.events import BRANCH_FILTERS, EVENTS, PATH_FILTERS, TAG_FILTERS, EventRule
-from terraphim_runner.workflow.patterns import PatternError, select
+from terraphim_runner.workflow.patterns import PatternError, select, selector
 from terraphim_runner.workflow.payloads import boolean, length, pushed_ref, text
 from terraphim_runner.workflow.refusals import refusal
 from terraphim_runner.workflow.tree import Filter, Trigger, Workflow
@@ -21,6 +21,9 @@ MAX_DIFF_FILES: Final = 300
 """GitHub judges path filters on as many files of a diff, in git's order, and on none after them."""
 MAX_DIFF_COMMITS: Final = 1000
 """A push of more commits passes every path filter."""
+MAX_PATH_STEPS: Final = 5_000_000
+"""Characters of paths times patterns, a second or two of work; past it every path filter lets in, as GitHub's do when a
+diff takes too long."""
 _SHOWN_FILES: Final = 3
 _PULL_REQUEST_EVENTS: Final = ("pull_request", "pull_request_target")
 
@@ -131,29 +134,34 @@ def _mismatch(what: str, wanted: Filter, key: str) -> str:
 
 
 def _paths(trigger: Trigger, event: Event) -> str | None:
-    if not _has(trigger, *PATH_FILTERS) or _unjudged(event):
+    if not _has(trigger, *PATH_FILTERS) or _unjudged(trigger, event):
         return None
     files = () if boolean(event.payload, "deleted") else event.changed_files or ()
     if not files:
         return f"no files changed, which no path filter lets in ({_listed(_path_patterns(trigger))})"
     judged = files[:MAX_DIFF_FILES]
     wanted = trigger.filters.get("paths")
-    if wanted and not any(select(wanted.patterns, file) for file in judged):
-        return f"none of {_counted(files)} matches 'paths': {_listed(wanted.patterns)}"
+    if wanted and not any(map(selector(wanted.patterns), judged)):
+        missed = f"{_changed(files)} matches none of" if len(files) == 1 else f"none of {_changed(files)} matches"
+        return f"{missed} 'paths': {_listed(wanted.patterns)}"
     unwanted = trigger.filters.get("paths-ignore")
-    if unwanted and all(select(unwanted.patterns, file) for file in judged):
-        return f"'paths-ignore' ({_listed(unwanted.patterns)}) leaves none of {_counted(files)}"
+    if unwanted and all(map(selector(unwanted.patterns), judged)):
+        all_of = "" if len(files) == 1 else "all of "
+        return f"'paths-ignore' ({_listed(unwanted.patterns)}) covers {all_of}{_changed(files)}"
     return None
 
 
-def _unjudged(event: Event) -> str | None:
+def _unjudged(trigger: Trigger, event: Event) -> str | None:
     """Return why path filters let the event in without a look at its files; None when they are judged."""
     if boolean(event.payload, "deleted"):
         return None
     if event.changed_files is None:
         return "the changed files are not known"
     if event.name == "push" and length(event.payload, "commits") > MAX_DIFF_COMMITS:
-        return f"a push of more than {MAX_DIFF_COMMITS} commits is not judged on its files"
+        return f"the push has more than {MAX_DIFF_COMMITS} commits"
+    characters = sum(map(len, event.changed_files[:MAX_DIFF_FILES]))
+    if characters * sum(1 for _ in _path_patterns(trigger)) > MAX_PATH_STEPS:
+        return "there are too many patterns and paths to compare"
     return None
 
 
@@ -215,13 +223,49 @@ def _welcome(trigger: Trigger, event: Event) -> str:
         words.append(f"{done} {kind} {_branch(ref)!r}")
     elif event.name in _PULL_REQUEST_EVENTS and event.base_ref:
         words.append(f"into {_branch(event.base_ref)!r}")
-    filters = [key for key in trigger.filters if key != "types"]
-    if filters:
-        words.append(f"passes {_listed(filters)}")
-        unjudged = _unjudged(event) if _has(trigger, *PATH_FILTERS) else None
-        if unjudged:
-            words.append(f"({unjudged})")
+    elif event.name == "schedule" and isinstance(event.payload.get("schedule"), str):
+        words.append(f"{event.payload['schedule']!r}")
+    unjudged = _unjudged_filters(trigger, event)
+    passed = [key for key in trigger.filters if key in _judged_keys(event) and key not in unjudged]
+    if passed:
+        words.append(f"passes {_listed(passed)}")
+    if unjudged:
+        told = "; ".join(f"{key!r} is not judged: {reason}" for key, reason in unjudged.items())
+        words.append(f"({told})")
     return " ".join(words)
+
+
+def _judged_keys(event: Event) -> tuple[str, ...]:
+    if event.name == "push":
+        is_tag = pushed_ref(event).startswith("refs/tags/")
+        return TAG_FILTERS if is_tag else (*BRANCH_FILTERS, *PATH_FILTERS)
+    return tuple(key for key in EVENTS.get(event.name, EventRule()).filters)
+
+
+def _unjudged_filters(trigger: Trigger, event: Event) -> dict[str, str]:
+    """Return the filters that let the event in for want of what they compare, each with what is missing."""
+    reasons: dict[str, str | None] = {}
+    if event.name == "push":
+        reasons |= dict.fromkeys(PATH_FILTERS, _unjudged(trigger, event))
+    elif event.name in _PULL_REQUEST_EVENTS:
+        reasons |= dict.fromkeys(PATH_FILTERS, _unjudged(trigger, event))
+        reasons |= dict.fromkeys(BRANCH_FILTERS, _absent(event.base_ref, "base branch"))
+    elif event.name == "workflow_run":
+        reasons["workflows"] = _absent(text(event.payload, "workflow_run", "name"), "workflow")
+        branch = _absent(text(event.payload, "workflow_run", "head_branch"), "branch")
+        reasons |= dict.fromkeys(BRANCH_FILTERS, branch)
+    elif event.name == "merge_group":
+        base = event.base_ref or text(event.payload, "merge_group", "base_ref")
+        reasons |= dict.fromkeys(BRANCH_FILTERS, _absent(base, "base branch"))
+    elif event.name == "image_version":
+        reasons["names"] = _absent(text(event.payload, "image_version", "name"), "image")
+        reasons["versions"] = _absent(text(event.payload, "image_version", "version"), "version")
+    judged = _judged_keys(event)
+    return {key: why for key, why in reasons.items() if why and key in trigger.filters and key in judged}
+
+
+def _absent(value: str | None, what: str) -> str | None:
+    return f"the event names no {what}" if value is None else None
 
 
 def _has(trigger: Trigger, *keys: str) -> bool:
@@ -232,7 +276,7 @@ def _branch(ref: str | None) -> str | None:
     return None if ref is None else ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
-def _counted(files: tuple[str, ...]) -> str:
+def _changed(files: tuple[str, ...]) -> str:
     if len(files) == 1:
         return f"the one changed file {files[0]!r}"
     if len(files) > MAX_DIFF_FILES:

@@ -182,7 +182,7 @@ class _Loader:
             key = self._node(event, depth + 1)
             last = self._node(self._next(), depth + 1)
             if isinstance(key, Scalar):
-                name = as_text(key)
+                name = key.text if type(key.value) is str else as_text(key)
                 first = folded.setdefault(fold(name), key)
                 if first is not key:
                     self._duplicate(key, first)

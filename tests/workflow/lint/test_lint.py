@@ -99,18 +99,29 @@ def test_lint_script_of_a_script_action_is_a_script() -> None:
 
 
 def test_lint_of_a_file_with_thousands_of_mistakes_is_quick_and_bounded() -> None:
-    lines = "".join(
-        f"          echo ${{{{ github.head_ref }}}} ${{{{ steps.s.outputs.x{n} }}}}\n" for n in range(8_000)
-    )
+    line = "          echo ${{ github.head_ref }} ${{ steps.s.outputs.x }}\n"
+    many = f"      - run: |\n{line * 100}" * 80
     text = (
         "on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 1\n    steps:\n"
-        f"      - id: s\n        run: |\n          git fetch {'git fetch ' * 20_000}\n      - run: |\n{lines}"
+        f"      - id: s\n        run: |\n          git fetch {'git fetch ' * 20_000}\n{many}"
     )
     workflow = read(text)
     began = time.monotonic()
     found = lint(workflow)
     assert time.monotonic() - began < 2
     assert len(found) == 2 * MAX_PER_RULE
+
+
+def test_lint_of_a_script_of_blank_lines_and_separators_is_quick() -> None:
+    script = "          \n" * 20_000 + "          " + "; ( ) | & " * 20_000
+    text = (
+        "on: push\njobs:\n  a:\n    runs-on: x\n    timeout-minutes: 1\n    steps:\n"
+        f"      - id: s\n        run: |\n          echo\n{script}\n      - run: echo ${{{{ steps.s.outputs.x }}}}\n"
+    )
+    workflow = read(text)
+    began = time.monotonic()
+    assert [item.rule for item in lint(workflow)] == ["unset-output"]
+    assert time.monotonic() - began < 1
 
 
 @given(st.lists(st.sampled_from(["'", '"', "|", ">", "!a", "&b", "\\", "é", "\n", " ", "${{ github.head_ref }}", "x"])))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from terraphim_runner.github.contents import diffs, workflows
+from terraphim_runner.github.contents import diffs, names, workflows
 from terraphim_runner.github.contents.mirror_tree import MirrorTree
 from terraphim_runner.github.contents.repositories import Repositories, check_names
 from terraphim_runner.github.contents.tree_cache import TreeCache
@@ -12,6 +12,7 @@ from terraphim_runner.github.names import is_zero
 from terraphim_runner.model.event import Repository
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.ports import CheckoutError, SourceTree
+from terraphim_runner.workflow.linking import CalledFile
 
 _GIB: Final = 1024**3
 
@@ -48,6 +49,20 @@ class Mirror(Repositories):
         """Return the commit's workflow files (see ``workflows.read_workflows``); the commit was ensured before."""
         place = self.present(repository, sha)
         return await workflows.read_workflows(self._local, place.git_dir, sha)
+
+    async def read_workflow(self, repository: Repository, sha: str, path: str) -> CalledFile:
+        """Return one workflow file of the commit, or why there is none; the commit was ensured before."""
+        place = self.present(repository, sha)
+        return await workflows.read_workflow(self._local, place.git_dir, sha, path)
+
+    async def commit_of(self, repository: Repository, name: str) -> str:
+        """Return the commit that a person's word for it means now, see ``names``; it is on this host then."""
+        return await names.commit_of(self, self._local, repository, name)
+
+    def named(self, full_name: str) -> Repository:
+        """Return a repository of the server by its ``owner/name``."""
+        # Which branch is the default one matters to nobody who names what he wants.
+        return Repository(full_name=full_name, clone_url=f"{self._server_url}/{full_name}.git", default_branch="")
 
     async def changed_files(
         self, repository: Repository, before: str | None, sha: str, *, since_merge_base: bool = False

@@ -90,9 +90,9 @@ async def _head_message(mirror: Mirror, event: Event) -> str | None:
         return None
     try:
         await mirror.ensure(event.repository, head, _where(event, head))
+        return await mirror.message(event.repository, head)
     except CheckoutError:
         return None
-    return await mirror.message(event.repository, head)
 
 
 def _pull_request(event: Event) -> dict[str, Any]:

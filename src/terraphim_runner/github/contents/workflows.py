@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from terraphim_runner.github.contents.git import MIB, Git, OutputTooLargeError, failure
+from terraphim_runner.workflow.linking import CalledFile
 
 FOLDER: Final = ".github/workflows"
 MAX_FILES: Final = 100
 MAX_FILE_BYTES: Final = MIB
+NO_SUCH_FILE: Final = "there is no such file"
 _MAX_LISTING_BYTES: Final = MIB
+_TOO_LONG: Final = f"the folder's listing has over {_MAX_LISTING_BYTES} bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +46,37 @@ async def read_workflows(git: Git, git_dir: Path, sha: str) -> list[WorkflowFile
     At most 100 files of at most 1 MiB; what is beyond that, not UTF-8 or not a regular file is an entry with an error.
     """
     try:
-        listing = await git.run(
-            f"--git-dir={git_dir}", "ls-tree", "-z", "-l", sha, "--", f"{FOLDER}/", max_bytes=_MAX_LISTING_BYTES
-        )
+        entries = await _entries(git, git_dir, sha)
     except OutputTooLargeError:
-        return [WorkflowFile(path=FOLDER, text="", error=f"the folder's listing has over {_MAX_LISTING_BYTES} bytes")]
-    if listing.code != 0:
-        raise failure(f"list the workflows of commit {sha}", listing)
-    entries = [entry for entry in map(_entry, listing.stdout.split(b"\0")) if entry is not None]
+        return [WorkflowFile(path=FOLDER, text="", error=_TOO_LONG)]
     files = await _read(git, git_dir, sorted(entries[:MAX_FILES], key=lambda entry: entry.path))
     if len(entries) > MAX_FILES:
         error = f"found {len(entries)} workflow files, expected at most {MAX_FILES}: the others are not read"
         files.append(WorkflowFile(path=FOLDER, text="", error=error))
     return files
+
+
+async def read_workflow(git: Git, git_dir: Path, sha: str, path: str) -> CalledFile:
+    """Return one of the commit's workflow files, or why there is none; two processes, bounded as above."""
+    try:
+        entries = await _entries(git, git_dir, sha)
+    except OutputTooLargeError:
+        return CalledFile(error=_TOO_LONG)
+    found = next((entry for entry in entries if entry.path == path), None)
+    if found is None:
+        known = tuple(sorted(entry.path for entry in entries)[:MAX_FILES])
+        return CalledFile(error=NO_SUCH_FILE, known=known)
+    [file] = await _read(git, git_dir, [found])
+    return CalledFile(text=file.text, sha=sha, error=file.error)
+
+
+async def _entries(git: Git, git_dir: Path, sha: str) -> list[_Entry]:
+    listing = await git.run(
+        f"--git-dir={git_dir}", "ls-tree", "-z", "-l", sha, "--", f"{FOLDER}/", max_bytes=_MAX_LISTING_BYTES
+    )
+    if listing.code != 0:
+        raise failure(f"list the workflows of commit {sha}", listing)
+    return [entry for entry in map(_entry, listing.stdout.split(b"\0")) if entry is not None]
 
 
 def _entry(line: bytes) -> _Entry | None:

@@ -20,7 +20,10 @@ def render_json(validation: Validation) -> str:
                 "rule": item.rule,
                 "message": item.message,
                 "fix": item.fix,
-                "related": [{"message": other.message, "span": _span(other.span)} for other in item.related],
+                "related": [
+                    {"path": other.path or item.path, "message": other.message, "span": _span(other.span)}
+                    for other in item.related
+                ],
             }
             for item in validation.diagnostics()
         ],

@@ -51,7 +51,8 @@ def _result(item: Diagnostic, rule_index: int) -> dict[str, Any]:
     }
     if item.related:
         result["relatedLocations"] = [
-            {**_location(item.path, other.span), "message": {"text": other.message}} for other in item.related
+            {**_location(other.path or item.path, other.span), "message": {"text": other.message}}
+            for other in item.related
         ]
     return result
 

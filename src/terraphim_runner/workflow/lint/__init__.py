@@ -18,6 +18,8 @@ __all__ = ["MAX_PER_RULE", "RULES", "Rule", "lint"]
 MAX_PER_RULE: Final = 50
 """More of one kind help nobody; looking for them ends there."""
 
+_MAX_MESSAGE: Final = 1000
+
 
 def lint(
     workflow: Workflow, *, disabled: frozenset[str] = frozenset(), actions: Mapping[str, LinkedAction] | None = None
@@ -34,8 +36,8 @@ def lint(
             path=workflow.path,
             span=finding.span,
             rule=rule.id,
-            message=finding.message,
-            fix=finding.fix,
+            message=_cut(finding.message),
+            fix=None if finding.fix is None else _cut(finding.fix),
             related=finding.related,
             severity=Severity.WARNING,
         )
@@ -44,3 +46,8 @@ def lint(
         for finding in islice(rule.check(subject), MAX_PER_RULE)
     }
     return tuple(sorted(found.values(), key=lambda item: item.span.start))
+
+
+def _cut(text: str) -> str:
+    """Return a text of bounded length: a name that a workflow spells may be a megabyte long."""
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"

@@ -3,11 +3,12 @@
 ``pull_request_target`` and ``workflow_run`` run with all rights although anybody can cause them. That is safe as long
 as only the repository's own code runs; a checkout of the pull request's head, then any build, test or install step,
 hands the rights over. Found are ``actions/checkout`` with a ``ref`` or ``repository`` of the head, and scripts that
-fetch it by ``gh pr checkout`` or ``git fetch … pull/``.
+take it by ``gh pr checkout``, ``git pull … pull/``, or ``git fetch … pull/`` and a git command that writes files later
+in the job. A fetch alone writes none: many look at the difference only.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from terraphim_runner.expressions import Template
@@ -31,7 +32,13 @@ _HEADS: Final[tuple[Path, ...]] = (
     ("github", "event", "workflow_run", "pull_requests"),
 )
 _PULL_REF: Final = re.compile(r"^(?:refs/)?pull/", re.IGNORECASE)
-_SCRIPT: Final = re.compile(r"\bgh\s+pr\s+checkout\b|\bgit\s+(?:fetch|pull)\b[^\n;|&]{0,200}?\bpull/")
+_TAKEN: Final = re.compile(r"\bgh\s+pr\s+checkout\b|\bgit\s+pull\b[^\n;|&]{0,200}?\bpull/")
+_FETCHED: Final = re.compile(r"\bgit\s+fetch\b[^\n;|&]{0,200}?\bpull/")
+_WRITES: Final = re.compile(
+    r"\bgit[ \t]+(?:(?:-[cC][ \t]+|--)\S{1,200}[ \t]+){0,4}"
+    r"(?:am|apply|archive|checkout|cherry-pick|merge|pull|read-tree|rebase|reset|restore|switch|worktree)(?![\w-])"
+)
+"""A git command that writes what was fetched to files."""
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -42,24 +49,40 @@ def check(subject: Subject) -> Iterator[Finding]:
     message = f"found a checkout of somebody else's code under {events[-1]!r}, with this repository's secrets and token"
     fix = "run that code under 'pull_request' instead, or run nothing of what was checked out"
     for item in subject.jobs.values():
-        for step, _ in item.steps:
-            for template, offset, length in _checkouts(step):
-                span = subject.inside(template.span, template.source, offset, length)
-                yield Finding(span=span, message=message, fix=fix)
+        for template, offset, length in reversed(list(_checkouts([step for step, _ in item.steps]))):
+            span = subject.inside(template.span, template.source, offset, length)
+            yield Finding(span=span, message=message, fix=fix)
 
 
-def _checkouts(step: Step) -> Iterator[tuple[Template, int, int]]:
-    if isinstance(step, RunStep):
-        found = _SCRIPT.search(step.run.source)
-        if found:
-            yield step.run, found.start(), len(found.group())
-    elif isinstance(step, UsesStep) and step.uses.lower().startswith(_CHECKOUT):
-        inputs = step.with_
-        if isinstance(inputs, Mapping):
-            for name, value in inputs.items():
-                if name.lower() in ("ref", "repository") and _is_head(value):
-                    yield value, 0, len(value.source)
-                    return
+def _checkouts(steps: Sequence[Step]) -> Iterator[tuple[Template, int, int]]:
+    """Yield where each step takes a stranger's code, the last step first."""
+    writes = False
+    for step in reversed(steps):
+        if isinstance(step, RunStep):
+            found = _in_script(step.run.source, writes)
+            if found:
+                yield step.run, found.start(), len(found.group())
+            writes = writes or _WRITES.search(step.run.source) is not None
+        elif isinstance(step, UsesStep) and step.uses.lower().startswith(_CHECKOUT):
+            ref = _head_input(step)
+            if ref is not None:
+                yield ref, 0, len(ref.source)
+
+
+def _in_script(source: str, later: bool) -> re.Match[str] | None:
+    """Return the command; ``later`` tells whether a later script writes what this one fetched to files."""
+    taken, fetched = _TAKEN.search(source), _FETCHED.search(source)
+    if fetched and (later or _WRITES.search(source, fetched.end())):
+        return fetched if taken is None or fetched.start() < taken.start() else taken
+    return taken
+
+
+def _head_input(step: UsesStep) -> Template | None:
+    if isinstance(step.with_, Mapping):
+        for name, value in step.with_.items():
+            if name.lower() in ("ref", "repository") and _is_head(value):
+                return value
+    return None
 
 
 def _is_head(template: Template) -> bool:

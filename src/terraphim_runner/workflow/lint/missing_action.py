@@ -1,7 +1,7 @@
 """``missing-action``: a step uses an action of its own repository, and there is none in that folder.
 
 GitHub looks when the step runs, so an earlier step may still make it: a step before this one that mentions the folder
-is believed, and so is a checkout of another repository.
+is believed, and so is a checkout of another repository. A workflow that others can call looks into their workspace.
 """
 
 from collections.abc import Iterator

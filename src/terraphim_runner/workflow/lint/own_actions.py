@@ -1,11 +1,12 @@
 """The steps of a job that use an action of the repository itself, each with what the repository's files say of it.
 
 A ``./path`` is looked up in the workspace while the job runs, so what an earlier step put there counts: the code of
-another repository, or a folder that a checkout or a script made. Nothing is said about such a step.
+another repository, or a folder that a checkout or a script made. Nothing is said about such a step. Nor is a folder
+missed in a workflow that others can call: the workspace is then the caller's.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ from terraphim_runner.workflow.actions import is_checkout
 from terraphim_runner.workflow.metadata.interface import Interface, interface_of
 from terraphim_runner.workflow.metadata.linking import LinkedAction, own_path
 from terraphim_runner.workflow.references import LocalAction
-from terraphim_runner.workflow.tree import EnvTemplate, Job, RunStep, Step, UsesStep, all_steps
+from terraphim_runner.workflow.tree import EnvTemplate, Job, RunStep, Step, UsesStep, Workflow, all_steps
 
 _WORD: Final = re.compile(r"[\w.-]+")
 
@@ -29,18 +30,19 @@ class OwnAction:
     """None when nothing is known of it."""
 
 
-def own_actions(jobs: Iterable[Job], actions: Mapping[str, LinkedAction]) -> Iterator[OwnAction]:
-    """Yield the steps of the jobs that use one of the actions, in order."""
+def own_actions(workflow: Workflow, actions: Mapping[str, LinkedAction]) -> Iterator[OwnAction]:
+    """Yield the steps of the workflow that use one of the actions, in order."""
+    is_callable = any(trigger.event == "workflow_call" for trigger in workflow.triggers)
     interfaces = {
         path: None if linked.action is None else interface_of(linked.action) for path, linked in actions.items()
     }
-    for job in jobs if actions else ():
-        for step, path in _known_steps(job, actions):
+    for job in workflow.jobs.values() if actions else ():
+        for step, path in _known_steps(job, actions, is_callable=is_callable):
             yield OwnAction(step=step, linked=actions[path], interface=interfaces[path])
 
 
-def _known_steps(job: Job, actions: Mapping[str, LinkedAction]) -> Iterator[tuple[UsesStep, str]]:
-    workspace = _Workspace()
+def _known_steps(job: Job, actions: Mapping[str, LinkedAction], *, is_callable: bool) -> Iterator[tuple[UsesStep, str]]:
+    workspace = _Workspace(is_callable=is_callable)
     for step in all_steps(job.steps):
         path = own_path(step.action) if isinstance(step, UsesStep) else None
         if isinstance(step, UsesStep) and path is not None and path in actions:
@@ -53,15 +55,16 @@ def _known_steps(job: Job, actions: Mapping[str, LinkedAction]) -> Iterator[tupl
 class _Workspace:
     """What the steps so far may have put in the place of the repository's own files."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_callable: bool) -> None:
+        self._is_callable = is_callable
         self._is_foreign = False
         self._words: set[str] = set()
 
     def may_replace(self, path: str, linked: LinkedAction) -> bool:
-        if self._is_foreign:
+        if self._is_foreign or linked.absence is None:
+            return self._is_foreign
+        if self._is_callable:
             return True
-        if linked.absence is None:
-            return False
         first, _, rest = path.partition("/")
         names = {first, rest.rpartition("/")[2]} - {"", ".github"}
         return not self._words.isdisjoint(names)
@@ -73,8 +76,9 @@ class _Workspace:
             inputs = _inputs(step.with_)
             for text in inputs.values():
                 self._words.update(_WORD.findall(text))
-            if is_checkout(step.action) and "path" not in inputs and ("repository" in inputs or "${{" in inputs):
-                self._is_foreign = True
+            if is_checkout(step.action):
+                is_elsewhere = "repository" in inputs and "path" not in inputs
+                self._is_foreign |= is_elsewhere or "${{" in inputs.get("path", "") or "${{" in inputs
 
 
 def _inputs(given: EnvTemplate) -> dict[str, str]:

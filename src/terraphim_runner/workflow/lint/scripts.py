@@ -22,7 +22,7 @@ _SHELLS: Final = frozenset({"bash", "sh"})
 _INSERTED: Final = "<expression>"
 """Stands for an expression: where a command begins, it may be any."""
 
-_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _CUT: Final = re.compile(r"(\|\||&&|\$\(|[;|()\n]|(?<!>)&(?!>))")
 _SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _KEYWORDS: Final = frozenset({"!", "do", "elif", "else", "if", "then", "time", "until", "while", "{", "}"})

@@ -76,7 +76,7 @@ class Subject:
     @cached_property
     def own_actions(self) -> tuple[OwnAction, ...]:
         """The steps that use an action of the workflow's own repository, as far as its files are known."""
-        return tuple(own_actions(self.workflow.jobs.values(), self._actions))
+        return tuple(own_actions(self.workflow, self._actions))
 
     @cached_property
     def _source(self) -> SourceText:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from terraphim_runner.model.source import Diagnostic, Span
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import expected, guess, listed
+from terraphim_runner.workflow.fields import expected, guess_for, listed
 from terraphim_runner.workflow.findings import Findings, TooManyError, shown
 from terraphim_runner.workflow.metadata.branding import parse_branding
 from terraphim_runner.workflow.metadata.inputs import parse_inputs
@@ -87,7 +87,7 @@ def _known(findings: Findings, root: nodes.Mapping) -> dict[str, Entry]:
             findings.error(entry.key, "unknown-key", message)
         else:
             message = f"found the key {shown(name)} in an action, where GitHub ignores it; known keys: {listed(_KEYS)}"
-            findings.warning(entry.key, "unknown-key", message + guess(name, _KEYS))
+            findings.warning(entry.key, "unknown-key", message + guess_for(findings, name, _KEYS))
         refuse_expressions(findings, entry.value, f"the value of {shown(name)}")
     return known
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from terraphim_runner.workflow import nodes
-from terraphim_runner.workflow.fields import guess, listed
+from terraphim_runner.workflow.fields import guess_for, listed
 from terraphim_runner.workflow.findings import Findings, shown
 from terraphim_runner.workflow.metadata.prose import prose, refuse_expressions
 from terraphim_runner.workflow.metadata.tree import Branding
@@ -55,7 +55,7 @@ def parse_branding(findings: Findings, node: Node) -> Branding | None:
             findings, entry.key, "'branding'"
         ):
             message = f"found the key {shown(key)} in 'branding', expected one of {listed(_CHOICES)}"
-            findings.warning(entry.key, "unknown-key", message + guess(key, _CHOICES))
+            findings.warning(entry.key, "unknown-key", message + guess_for(findings, key, _CHOICES))
     return Branding(icon=found.get("icon"), color=found.get("color"))
 
 

@@ -8,9 +8,7 @@ from terraphim_runner.workflow.fields import guess, listed
 from terraphim_runner.workflow.metadata.tree import Action, CompositeRuns, DockerRuns
 
 MAX_NAMED: Final = 20
-"""More inputs than this are not listed in a message, and ``MAX_GUESSED`` are looked through for what was meant."""
-
-MAX_GUESSED: Final = 200
+"""More inputs than this are not listed in a message."""
 
 _OF_CONTAINERS: Final = frozenset({"args", "entrypoint"})
 """What every container action takes, defined or not."""
@@ -39,8 +37,8 @@ class Interface:
         return f"expected one of {listed(self.defined[:MAX_NAMED])}" + (f" and {rest} more" if rest > 0 else "")
 
     def guess(self, name: str) -> str:
-        """Return what the name was meant to be, as a clause; empty when none is near."""
-        return guess(name, self.defined[:MAX_GUESSED])
+        """Return what the name was meant to be, as a clause; empty when none is near or there are too many."""
+        return guess(name, self.defined)
 
 
 def interface_of(action: Action) -> Interface:

@@ -18,10 +18,10 @@ def prose(findings: Findings, node: Node, what: str, *, is_ignored: bool = False
 
     ``is_ignored`` says that GitHub's runner takes anything there, so that no text is only worth a warning.
     """
-    if not is_ignored:
-        return text(findings, node, what, may_be_empty=True)
     if not refuse_expressions(findings, node, what):
         return None
+    if not is_ignored:
+        return text(findings, node, what, may_be_empty=True)
     if not isinstance(node, Scalar):
         findings.warning(node, "type", f"found {nodes.kind(node)}, expected {what} as a string")
         return None
@@ -34,7 +34,8 @@ def refuse_expressions(findings: Findings, node: Node, what: str) -> bool:
         if not isinstance(node.value, str) or _OPENING not in node.value:
             return True
         place = findings.source.inside(node, node.value.index(_OPENING), len(_OPENING))
-        findings.error(place, "expression-place", f"found an expression in {what}, where none may stand")
+        message = f"found an expression in {what}, where none may stand"
+        findings.error(place, "expression-place", message, fix="leave '${{' out: GitHub reads it in every text")
         return False
     if isinstance(node, Sequence):
         items = list(node.items)
