@@ -1,16 +1,16 @@
 """Golden pairs: a workflow that is really run on this machine, and what came of its jobs and steps.
 
-A case holds ``workflow``, and may hold ``secrets``, ``vars``, ``inputs`` and ``github`` (into the contexts), ``files``
-(of the commit), ``debug``, ``cancel_at`` (the run is cancelled when a line of the log is this text) and ``show``: the
-kinds of log lines that are told besides what the steps print. Lines of one step stand together, whatever runs beside
-it. The machine's home directory is shown as ``~``.
+A case holds ``workflow``, and may hold ``called`` (texts by file name, linked by hand), ``secrets``, ``vars``,
+``inputs`` and ``github`` (into the contexts), ``files`` (of the commit), ``debug``, ``cancel_at`` (the run is cancelled
+when a line of the log is this text) and ``show``: the kinds of log lines that are told besides what the steps print.
+Lines of one step stand together, whatever runs beside it. The machine's home directory is shown as ``~``.
 """
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,16 +23,17 @@ from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.job import Annotation, JobResult, LogKind, LogLine, StepResult
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.source import Diagnostic
-from terraphim_runner.planning.graph import PlannedLeg
+from terraphim_runner.model.states import Conclusion
+from terraphim_runner.planning.graph import Planned, PlannedCall, PlannedLeg
 from terraphim_runner.ports import Checkout, CheckoutRequest, MachineSpec, Session
 from terraphim_runner.providers.process.provider import ProcessProvider
 from terraphim_runner.services.local import LocalPlan, LocalRun
 from terraphim_runner.workflow import parse
-from terraphim_runner.workflow.tree import Workflow
+from terraphim_runner.workflow.tree import CallJob, Workflow
 
 GOLDEN: Final = Path(__file__).parent / "execution"
 CASES: Final = sorted(GOLDEN.glob("*.yml"))
-KEYS: Final = {"workflow", "secrets", "vars", "inputs", "github", "files", "debug", "cancel_at", "show"}
+KEYS: Final = {"workflow", "called", "secrets", "vars", "inputs", "github", "files", "debug", "cancel_at", "show"}
 ALWAYS_SHOWN: Final = frozenset({LogKind.OUTPUT, LogKind.NOTICE, LogKind.WARNING, LogKind.ERROR, LogKind.DEBUG})
 SHA: Final = "1" * 40
 REF: Final = "refs/heads/main"
@@ -98,8 +99,21 @@ class Observer:
     async def leg_started(self, leg: PlannedLeg) -> None:
         del leg
 
-    async def leg_completed(self, leg: PlannedLeg, result: JobResult) -> None:
+    async def leg_pending(self, leg: Planned, groups: tuple[str, ...]) -> None:
+        self.told[f"{leg.key} waits"] = [f"job {leg.name}: waits for its turn in {', '.join(groups)}"]
+
+    async def leg_completed(self, leg: Planned, result: JobResult) -> None:
         self.told[leg.key] = list(self._leg(leg, result))
+
+    async def call_started(self, call: PlannedCall) -> None:
+        self.told[f"{call.key} began"] = [f"call {call.name}: inputs {dict(call.inputs)}"]
+
+    async def call_completed(
+        self, call: PlannedCall, conclusion: Conclusion, outputs: Mapping[str, str], diagnostics: tuple[Diagnostic, ...]
+    ) -> None:
+        found = [f"  {found.headline()}" for found in diagnostics]
+        told = [f"  output {name}: {value!r}" for name, value in outputs.items()]
+        self.told[call.key] = [f"call {call.name}: {conclusion}", *found, *told]
 
     async def job_skipped(self, job: JobKey, name: str, reason: str) -> None:
         self.told[job] = [f"job {name}: skipped: {reason}"]
@@ -107,8 +121,10 @@ class Observer:
     async def job_rejected(self, job: JobKey, name: str, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.told[job] = [f"job {name}: rejected", *(f"  {found.headline()}" for found in diagnostics)]
 
-    def _leg(self, leg: PlannedLeg, result: JobResult) -> Iterable[str]:
+    def _leg(self, leg: Planned, result: JobResult) -> Iterable[str]:
         yield f"job {leg.name}: {result.conclusion}" + (f" ({result.error})" if result.error else "")
+        if not isinstance(leg, PlannedLeg):
+            return
         reporter = self.reporter(leg)
         yield from self._lines(reporter, 0)
         for step in result.steps:
@@ -190,13 +206,29 @@ async def _leased(provider: ProcessProvider, homes: list[str]) -> AsyncIterator[
         yield session
 
 
+def read(name: str, text: str) -> Workflow:
+    """Return the workflow of a file that has to be valid."""
+    found = parse(name, text, check_support=False)
+    assert found.workflow is not None, "\n".join(item.render(text) for item in found.diagnostics)
+    return found.workflow
+
+
+def linked(workflow: Workflow, called: Mapping[str, str]) -> Workflow:
+    """Return the workflow with its calls linked by the names of the files that they name."""
+    calls: dict[JobKey, Workflow] = {}
+    for key, job in workflow.jobs.items():
+        if isinstance(job, CallJob):
+            name = job.uses.rsplit("/", 1)[-1].removesuffix(".yml")
+            calls[key] = linked(read(f"{name}.yml", called[name]), called)
+    return replace(workflow, calls=calls)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_golden_run_ends_exactly_as_expected(case: Path, tmp_path: Path) -> None:
     told = yaml.safe_load(case.read_text())
     assert set(told) <= KEYS
-    found = parse("ci.yml", told["workflow"], check_support=False)
-    assert found.workflow is not None, "\n".join(item.render(told["workflow"]) for item in found.diagnostics)
-    conclusion, lines = anyio.run(_run, told, found.workflow, tmp_path)
+    workflow = linked(read("ci.yml", told["workflow"]), told.get("called", {}))
+    conclusion, lines = anyio.run(_run, told, workflow, tmp_path)
     assert "\n".join([f"run: {conclusion}", *lines]) + "\n" == case.with_suffix(".expected").read_text()
 
 
