@@ -30,7 +30,7 @@ _STOP = "stop-commands"
 _NO_TOKENS = frozenset({"", "pause-logging"})
 """What GitHub refuses as the token that ends ``stop-commands``, besides the names of commands."""
 
-_NEVER_ECHOED = frozenset({"debug", "group", "endgroup", "notice", "warning", "error"})
+_NEVER_ECHOED = frozenset({"debug", "notice", "warning", "error"})
 _UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 LEVELS = {
     "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
@@ -150,7 +150,7 @@ class OutputProcessor:
             "debug": self._debug_line,
             "echo": self._set_echo,
             "group": lambda command: [self._line(LogKind.GROUP, command.data)],
-            "endgroup": lambda command: [self._line(LogKind.ENDGROUP, command.data)],
+            "endgroup": lambda _: [self._line(LogKind.ENDGROUP, "")],
             "notice": self._annotate,
             "warning": self._annotate,
             "error": self._annotate,
