@@ -201,7 +201,7 @@ async def test_workflow_commands_make_annotations_groups_and_debug(run):
         (AnnotationLevel.WARNING, "careful\nsecond", "a.py", 3, 5),
         (AnnotationLevel.NOTICE, "seen", None, None, None),
     ]
-    assert ran.text == "::error::not a command"
+    assert ran.text.splitlines() == ["::stop-commands::token-1", "::error::not a command", "::token-1::"]
     assert [line.text for line in ran.recorder.lines if line.kind is LogKind.WARNING] == ["careful", "second"]
     assert "hidden" not in ran.recorder.everything.replace('echo "::debug::hidden"', "")
 

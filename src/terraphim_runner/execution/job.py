@@ -7,6 +7,7 @@ import anyio
 
 from terraphim_runner.execution.background import BackgroundSteps
 from terraphim_runner.execution.contexts import JobContexts, evaluate_environment
+from terraphim_runner.execution.deployment import tell_environment
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.layout import Layout
@@ -39,6 +40,7 @@ async def run_job(
     error = await _environment_error(frame)
     if error is None:
         await _run_steps(frame)
+        await tell_environment(frame)
         outputs, error = await _outputs(frame)
     else:
         outputs = {}

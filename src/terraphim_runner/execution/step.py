@@ -42,7 +42,6 @@ from terraphim_runner.ports import RefusedError
 from terraphim_runner.workflow.actions import is_checkout
 from terraphim_runner.workflow.tree import RunDefaults, RunStep, UsesStep
 
-_DEFAULT_TIMEOUT_MINUTES = 360.0
 _TIMED_OUT = "timed out"
 
 Guarded = TypeVar("Guarded")
@@ -63,7 +62,8 @@ class Prepared:
     """A step whose condition holds, with everything evaluated that it needs to run."""
 
     place: Place
-    minutes: float
+    minutes: float | None
+    """None: the job's own limit is the only one."""
     action: Action
 
 
@@ -157,7 +157,9 @@ def take_effect(frame: JobFrame, ended: Ended) -> None:
     """Let the steps after this one see what it set. Whether its failure counts is the caller's business."""
     state = frame.state
     state.environment |= ended.outcome.environment
-    state.paths += ended.outcome.paths
+    # A directory that was added before moves to the front of PATH, as with actions/runner.
+    newest_first = dict.fromkeys([*reversed(ended.outcome.paths), *reversed(state.paths)])
+    state.paths = [*reversed(newest_first)]
     state.results.append(ended.result)
     state.cancelled = state.cancelled or frame.stop.requested
 
@@ -182,15 +184,15 @@ async def _condition(frame: JobFrame, place: Place) -> bool:
     return await evaluated(frame, place, lambda scope: is_truthy(evaluate(condition.expression, scope)))
 
 
-async def _timeout_minutes(frame: JobFrame, place: Place) -> float:
+async def _timeout_minutes(frame: JobFrame, place: Place) -> float | None:
     template = place.step.timeout_minutes
     if template is None:
-        return _DEFAULT_TIMEOUT_MINUTES
+        return None
     value = await evaluated(frame, place, lambda scope: resolve(template, scope))
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise StepFailure(f"timeout-minutes is a value of kind {kind(value)}, expected a number")
     # As with actions/runner, zero and less means no limit of the step's own.
-    return float(value) if value > 0 else _DEFAULT_TIMEOUT_MINUTES
+    return float(value) if value > 0 else None
 
 
 async def _continues(frame: JobFrame, place: Place) -> bool:
@@ -287,13 +289,13 @@ async def perform(frame: JobFrame, prepared: Prepared, interrupt: Cancellation) 
     place, minutes = prepared.place, prepared.minutes
 
     async def watch_time() -> None:
-        await anyio.sleep(minutes * 60)
+        await (anyio.sleep_forever() if minutes is None else anyio.sleep(minutes * 60))
         interrupt.request(_TIMED_OUT)
 
     outcome = await watched(
         lambda: prepared.action(interrupt), watch_time, lambda: stop_with_job(frame, place, interrupt)
     )
-    if outcome.conclusion is Conclusion.CANCELLED and interrupt.reason == _TIMED_OUT:
+    if outcome.conclusion is Conclusion.CANCELLED and interrupt.reason == _TIMED_OUT and minutes is not None:
         reason = f"the step has timed out after {minutes:g} minutes"
         await frame.say(place.number, LogKind.ERROR, reason)
         return replace(outcome, conclusion=Conclusion.FAILURE, error=reason)
