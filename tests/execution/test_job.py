@@ -98,7 +98,7 @@ async def test_outputs_paths_and_summary_of_a_step_reach_the_next_and_the_job(ru
     assert ran.result.conclusion is SUCCESS
     assert ran.text.splitlines() == ["tool", '"\\na=b"']
     assert ran.step("one").summary == "### Done\n"
-    assert ran.result.outputs == {"plain": "1", "none": ""}
+    assert ran.result.outputs == {"plain": "1"}
 
 
 @pytest.mark.parametrize(
