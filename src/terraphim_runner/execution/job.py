@@ -161,7 +161,10 @@ async def _run_steps(frame: JobFrame) -> None:
 
 
 async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
-    """Evaluate ``outputs:``; one that holds a secret is dropped with a warning, as on GitHub."""
+    """Evaluate ``outputs:``: all of them, or none and the reason.
+
+    One that holds a secret is dropped with a warning, an empty one without, as on GitHub.
+    """
     outputs: dict[str, str] = {}
     for name, template in frame.request.job.outputs.items():
         try:
@@ -175,7 +178,9 @@ async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
                 ),
             )
         except EvaluationError as error:
-            return outputs, f"the output {name!r} cannot be evaluated: {error}"
+            return {}, f"the output {name!r} cannot be evaluated: {error}"
+        if not text:
+            continue
         if frame.masks.hides(text):
             await frame.say(0, LogKind.WARNING, f"skip output {name!r} since it may contain secret.")
             continue
