@@ -44,12 +44,12 @@ def test_run_on_a_terminal_without_unicode_prints_what_it_can(checkout):
 
 
 def test_run_as_json_tells_the_whole_place_of_an_annotation(checkout):
-    checkout.job('      - run: echo "::warning file=a.py,line=1,endLine=2,col=3,endColumn=4,title=T::text"\n')
+    checkout.job('      - run: echo "::warning file=a.py,line=1,endLine=1,col=3,endColumn=4,title=T::text"\n')
     ran = checkout.run_here("--json")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     [annotation] = [event for event in events if event["type"] == "annotation"]
     place = {key: annotation[key] for key in ("file", "line", "end_line", "column", "end_column", "title")}
-    assert place == {"file": "a.py", "line": 1, "end_line": 2, "column": 3, "end_column": 4, "title": "T"}
+    assert place == {"file": "a.py", "line": 1, "end_line": 1, "column": 3, "end_column": 4, "title": "T"}
 
 
 def test_run_shows_no_heading_for_a_step_that_is_skipped(checkout):

@@ -39,7 +39,11 @@ def test_parse_command_on_any_text_never_raises(text):
     parse_command("::warning " + text)
 
 
-def test_is_resume_needs_exactly_the_token():
-    assert is_resume("::Token::", "token")
-    assert not is_resume("::token::x", "token")
-    assert not is_resume("::other::", "token")
+@pytest.mark.parametrize("line", ["::Token::", "  ::token::", "::token::anything", "::token a=b::", "##[token]"])
+def test_is_resume_of_a_command_that_is_named_by_the_token_is_true(line):
+    assert is_resume(line, "token")
+
+
+@pytest.mark.parametrize("line", ["::other::", "::token", "::tokens::", "x ::token::", "##[other]", "", "token"])
+def test_is_resume_of_any_other_line_is_false(line):
+    assert not is_resume(line, "token")

@@ -32,7 +32,7 @@ from terraphim_runner.execution.environment_files import (
     ],
 )
 def test_parse_pairs_reads_every_form(text, expected):
-    assert parse_pairs(text, FileCommand.ENV) == expected
+    assert dict(parse_pairs(text, FileCommand.ENV)) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_parse_pairs_reads_every_form(text, expected):
 )
 def test_parse_pairs_of_a_wrong_form_says_what_was_found(text, said):
     with pytest.raises(FileCommandError, match="output") as caught:
-        parse_pairs(text, FileCommand.OUTPUT)
+        list(parse_pairs(text, FileCommand.OUTPUT))
     assert said in str(caught.value)
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), st.text(st.characters(exclude_characters="\n"))))
 def test_parse_pairs_of_written_pairs_gives_them_back(pairs):
     text = "".join(f"{name}<<--\n{value}\n--\n" for name, value in pairs.items() if value != "--")
-    assert parse_pairs(text, FileCommand.ENV) == {name: value for name, value in pairs.items() if value != "--"}
+    assert dict(parse_pairs(text, FileCommand.ENV)) == {name: value for name, value in pairs.items() if value != "--"}
 
 
 def test_parse_paths_skips_blank_lines_and_keeps_the_order():

@@ -172,7 +172,7 @@ def test_failed_leg_of_a_call_cancels_the_jobs_of_its_siblings(linked, drive_of)
     run.complete("build/1/compile", CANCELLED)
     run.settle()
     assert run.leg("build/1").conclusion is CANCELLED
-    assert run.skipped["build/1/test"] == "the run was cancelled"
+    assert run.skipped["build/1/test"] == "the call 'on b' was cancelled"
     assert run.conclusion is FAILURE
 
 

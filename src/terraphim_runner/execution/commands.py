@@ -81,8 +81,13 @@ def parse_command(line: str) -> WorkflowCommand | None:
 
 
 def is_resume(line: str, token: str) -> bool:
-    """Tell whether the line is ``::<token>::``, which ends ``stop-commands``."""
-    return line.strip().lower() == f"::{token.lower()}::"
+    """Tell whether the line is a command whose name is the token, which ends ``stop-commands``: ``::<token>::``."""
+    text = line.lstrip()
+    for syntax in (_MODERN, _LEGACY):
+        if text.startswith(syntax.prefix):
+            head, found, _ = text[len(syntax.prefix) :].partition(syntax.end)
+            return bool(found) and head.partition(" ")[0].lower() == token.lower()
+    return False
 
 
 def _parse(text: str, syntax: _Syntax) -> WorkflowCommand | None:

@@ -3,7 +3,11 @@
 Documentation: "Workflow commands for GitHub Actions", section "Environment files". Parsing only.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
+
+FORBIDDEN_IN_ENV = "NODE_OPTIONS"
+"""The variable that no step may set for those after it: it would change how actions are run."""
 
 
 class FileCommand(StrEnum):
@@ -35,13 +39,13 @@ def decode(content: bytes, command: FileCommand) -> str:
         ) from None
 
 
-def parse_pairs(text: str, command: FileCommand) -> dict[str, str]:
-    """Return the ``NAME=value`` and ``NAME<<DELIMITER`` entries in their order; a later one wins.
+def parse_pairs(text: str, command: FileCommand) -> Iterator[tuple[str, str]]:
+    """Yield the ``NAME=value`` and ``NAME<<DELIMITER`` entries in their order; of one name the last is meant.
 
     Blank lines between entries are skipped; inside a block every line belongs to the value, which has no
-    line feed at its end. Raises ``FileCommandError``.
+    line feed at its end. Raises ``FileCommandError`` at the first bad entry: those before it count, as with
+    actions/runner.
     """
-    pairs: dict[str, str] = {}
     # Only a line feed ends a line here: actions/runner on Linux keeps a carriage return as part of the value.
     lines = text.split("\n")
     index = 0
@@ -62,8 +66,7 @@ def parse_pairs(text: str, command: FileCommand) -> dict[str, str]:
             raise FileCommandError(_message(command, f"found {line!r}, expected NAME=value or NAME<<DELIMITER"))
         if not name:
             raise FileCommandError(_message(command, f"found {line!r} without a name"))
-        pairs[name] = value
-    return pairs
+        yield name, value
 
 
 def parse_paths(text: str) -> list[str]:

@@ -43,6 +43,8 @@ class JobFrame:
             budget=self.budget,
             debug=self.request.debug,
             unsecure=environment.get("ACTIONS_ALLOW_UNSECURE_COMMANDS", "").lower() == "true",
+            workspace=self.layout.workspace,
+            matching=bool(self.state.matchers),
         )
 
     async def log(self, lines: Sequence[LogLine]) -> None:

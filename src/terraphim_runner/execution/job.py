@@ -7,6 +7,7 @@ import anyio
 
 from terraphim_runner.execution.background import BackgroundSteps
 from terraphim_runner.execution.contexts import JobContexts, evaluate_environment
+from terraphim_runner.execution.deployment import tell_environment
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
 from terraphim_runner.execution.layout import Layout
@@ -39,6 +40,7 @@ async def run_job(
     error = await _environment_error(frame)
     if error is None:
         await _run_steps(frame)
+        await tell_environment(frame)
         outputs, error = await _outputs(frame)
     else:
         outputs = {}
@@ -159,9 +161,9 @@ async def _run_steps(frame: JobFrame) -> None:
 
 
 async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
-    """Evaluate ``outputs:``; as on GitHub, all or none of them.
+    """Evaluate ``outputs:``: all of them, or none and the reason.
 
-    One that comes to nothing is not set, and one that holds a secret is dropped with a warning.
+    One that holds a secret is dropped with a warning, an empty one without, as on GitHub.
     """
     outputs: dict[str, str] = {}
     for name, template in frame.request.job.outputs.items():
@@ -177,9 +179,10 @@ async def _outputs(frame: JobFrame) -> tuple[dict[str, str], str | None]:
             )
         except EvaluationError as error:
             return {}, f"the output {name!r} cannot be evaluated: {error}"
+        if not text:
+            continue
         if frame.masks.hides(text):
             await frame.say(0, LogKind.WARNING, f"skip output {name!r} since it may contain secret.")
             continue
-        if text:
-            outputs[name] = text
+        outputs[name] = text
     return outputs, None

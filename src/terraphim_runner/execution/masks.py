@@ -7,11 +7,15 @@ import base64
 import json
 from collections.abc import Iterator
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from terraphim_runner.model.secret import MASK
 
 _SHORTEST_DERIVED = 6
 """An encoded form shorter than this is not masked: it would blank out ordinary text."""
+
+_LONGEST_KEPT_IN_QUOTES = 8
+"""A value in double quotes up to this length is hidden with its quotes only."""
 
 
 class Masks:
@@ -112,6 +116,15 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _derived(value: str) -> Iterator[str]:
+    """Yield what programs make of a value; the kinds are those of actions/runner."""
+    yield value.replace("'", "''")
+    yield escape(value, {'"': "&quot;", "'": "&apos;"})
+    if len(value) > _LONGEST_KEPT_IN_QUOTES and value[0] == value[-1] == '"':
+        yield value[1:-1]
+    # PowerShell breaks a line of an error at an ampersand.
+    before, _, after = value.rpartition("&")
+    yield before
+    yield after
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield quote(value, safe="")
@@ -124,3 +137,7 @@ def _derived(value: str) -> Iterator[str]:
         head = (0, 2, 3)[shift]
         tail = (0, -3, -2)[(shift + len(raw)) % 3]
         yield encoded[head : len(encoded) + tail]
+        if tail:
+            # At the end of what was encoded the edge is stable, too.
+            yield encoded[head:]
+            yield encoded[head:].rstrip("=")

@@ -18,6 +18,8 @@ class Outcome:
     outputs: Mapping[str, str] = field(default_factory=dict[str, str])
     summary: str = ""
     error: str | None = None
+    may_continue: bool = True
+    """Whether ``continue-on-error`` applies, should it be a failure."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     paths: tuple[str, ...] = ()
 

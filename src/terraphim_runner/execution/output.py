@@ -4,20 +4,35 @@ Works line by line with bounded memory, whatever the guest sends. Masks come fir
 leaves here before they were applied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from terraphim_runner.execution.commands import WorkflowCommand, is_resume, parse_command
+from terraphim_runner.execution.environment_files import FORBIDDEN_IN_ENV
 from terraphim_runner.execution.masks import Masks
 from terraphim_runner.execution.request import JobLimits
 from terraphim_runner.model.job import Annotation, AnnotationLevel, LogKind, LogLine
+from terraphim_runner.model.secret import MASK
 from terraphim_runner.ports import Clock, Stream
 
 _HOLD_FACTOR = 16
 """How many limits of an endless line are held back while a secret may still be complete only later."""
 
+_MAX_MESSAGE = 4096
+"""Characters of an annotation's message: GitHub's limit. The log has all of it."""
+
+_MAX_WATCHED = 1024 * 1024
+"""Characters of a step's output that problem matchers see."""
+
+_STOP = "stop-commands"
+"""Shown whether commands are echoed or not, like the line that ends it."""
+
+_NO_TOKENS = frozenset({"", "pause-logging"})
+"""What GitHub refuses as the token that ends ``stop-commands``, besides the names of commands."""
+
+_NEVER_ECHOED = frozenset({"debug", "notice", "warning", "error"})
 _UNSECURE = "ACTIONS_ALLOW_UNSECURE_COMMANDS"
-_LEVELS = {
+LEVELS = {
     "notice": (AnnotationLevel.NOTICE, LogKind.NOTICE),
     "warning": (AnnotationLevel.WARNING, LogKind.WARNING),
     "error": (AnnotationLevel.FAILURE, LogKind.ERROR),
@@ -86,6 +101,10 @@ class StepOutput:
     annotations: list[Annotation] = field(default_factory=list[Annotation])
     errors: list[str] = field(default_factory=list[str])
     """Commands that fail the step although its program succeeded."""
+    watched: list[list[str]] = field(default_factory=list[list[str]])
+    """What problem matchers have to see, in order: a kind (``add``, ``remove``, ``remove-owner``, ``line``), a text."""
+    unwatched: int = 0
+    """How many lines they will not see, for there are too many."""
 
 
 class OutputProcessor:
@@ -101,8 +120,13 @@ class OutputProcessor:
         budget: LogBudget,
         debug: bool,
         unsecure: bool,
+        workspace: str,
+        matching: bool = False,
     ) -> None:
+        """``matching``: problem matchers of earlier steps are on."""
         self.result = StepOutput()
+        self._matching = matching
+        self._watched_left = _MAX_WATCHED
         self._step = step
         self._masks = masks
         self._clock = clock
@@ -110,6 +134,7 @@ class OutputProcessor:
         self._budget = budget
         self._debug = debug
         self._unsecure = unsecure
+        self._workspace = workspace
         self._echo = debug
         self._stop_token: str | None = None
         self._streams = {
@@ -118,20 +143,20 @@ class OutputProcessor:
         self._counts = dict.fromkeys(AnnotationLevel, 0)
         self._handlers: dict[str, Callable[[WorkflowCommand], list[LogLine]]] = {
             "add-mask": self._add_mask,
-            "add-matcher": self._unsupported,
-            "remove-matcher": self._unsupported,
+            "add-matcher": self._add_matcher,
+            "remove-matcher": self._remove_matcher,
             "add-path": self._add_path,
             "set-env": self._set_env,
             "debug": self._debug_line,
             "echo": self._set_echo,
             "group": lambda command: [self._line(LogKind.GROUP, command.data)],
-            "endgroup": lambda command: [self._line(LogKind.ENDGROUP, command.data)],
+            "endgroup": lambda _: [self._line(LogKind.ENDGROUP, "")],
             "notice": self._annotate,
             "warning": self._annotate,
             "error": self._annotate,
             "save-state": self._save_state,
             "set-output": self._set_output,
-            "stop-commands": self._stop,
+            _STOP: self._stop,
         }
 
     def feed(self, stream: Stream, data: bytes) -> list[LogLine]:
@@ -144,17 +169,20 @@ class OutputProcessor:
 
     def process(self, line: str) -> list[LogLine]:
         """Return what one line of output makes: itself masked, or the effect of the command on it."""
-        if self._stop_token is not None:
-            if is_resume(line, self._stop_token):
-                self._stop_token = None
-                return []
+        stopped = self._stop_token is not None
+        if self._stop_token is not None and is_resume(line, self._stop_token):
+            self._stop_token = None
             return self._logged([self._line(LogKind.OUTPUT, line)])
-        command = parse_command(line)
+        command = None if stopped else parse_command(line)
         if command is None:
-            return self._logged([self._line(LogKind.OUTPUT, line)])
+            made = self._line(LogKind.OUTPUT, line)
+            self._watch(made.text)
+            return self._logged([made])
+        echoed = self._echo
         lines = self._handlers[command.name](command)
-        if self._echo and command.name not in {"add-mask", "debug", "group", "endgroup", *_LEVELS}:
-            lines = [self._line(LogKind.OUTPUT, line), *lines]
+        if command.name == _STOP or (echoed and command.name not in _NEVER_ECHOED):
+            text = line if command.name != "add-mask" else f"::add-mask::{MASK}"
+            lines = [self._line(LogKind.OUTPUT, text), *lines]
         return self._logged(lines)
 
     def say(self, kind: LogKind, text: str) -> list[LogLine]:
@@ -189,27 +217,14 @@ class OutputProcessor:
         return []
 
     def _annotate(self, command: WorkflowCommand) -> list[LogLine]:
-        level, kind = _LEVELS[command.name]
+        level, kind = LEVELS[command.name]
         lines = [self._line(kind, part) for part in command.data.splitlines() or [""]]
         if self._counts[level] < self._limits.annotations_per_level_and_step:
             self._counts[level] += 1
-            self.result.annotations.append(self._annotation(level, command))
+            properties = dict(command.properties)
+            properties["file"] = properties.get("file", "").removeprefix(f"{self._workspace}/")
+            self.result.annotations.append(annotation(level, command.data, properties, self._step, self._masks))
         return lines
-
-    def _annotation(self, level: AnnotationLevel, command: WorkflowCommand) -> Annotation:
-        title, file = command.property("title"), command.property("file")
-        line = _number(command.property("line"))
-        return Annotation(
-            level=level,
-            message=self._masks.apply(command.data),
-            step=self._step,
-            title=self._masks.apply(title) if title else None,
-            file=self._masks.apply(file) if file else None,
-            line=line,
-            end_line=_number(command.property("endline")) or line,
-            column=_number(command.property("col")),
-            end_column=_number(command.property("endcolumn")),
-        )
 
     def _debug_line(self, command: WorkflowCommand) -> list[LogLine]:
         return [self._line(LogKind.DEBUG, command.data)] if self._debug else []
@@ -222,11 +237,12 @@ class OutputProcessor:
         return []
 
     def _stop(self, command: WorkflowCommand) -> list[LogLine]:
-        if not command.data.strip() or parse_command(f"::{command.data.strip()}::") is not None:
+        token = command.data.strip()
+        if token.lower() in _NO_TOKENS or parse_command(f"::{token}::") is not None:
             return self._fail(
                 "found ::stop-commands:: with a token that is empty or a command's name; use a random one"
             )
-        self._stop_token = command.data.strip()
+        self._stop_token = token
         return []
 
     def _set_output(self, command: WorkflowCommand) -> list[LogLine]:
@@ -249,6 +265,10 @@ class OutputProcessor:
             return self._disabled("set-env", "GITHUB_ENV")
         if name is None:
             return self._fail("found ::set-env without a name, expected ::set-env name=NAME::VALUE")
+        if name.upper() == FORBIDDEN_IN_ENV:
+            return [
+                self._line(LogKind.ERROR, f"can't update {name} by ::set-env::: it would change how actions are run")
+            ]
         self.result.environment[name] = command.data
         return []
 
@@ -261,8 +281,59 @@ class OutputProcessor:
     def _disabled(self, name: str, instead: str) -> list[LogLine]:
         return self._fail(f"the `{name}` command is disabled; write to ${instead} instead, or set {_UNSECURE}")
 
-    def _unsupported(self, command: WorkflowCommand) -> list[LogLine]:
-        return [self._line(LogKind.WARNING, f"the `{command.name}` command is not supported yet; it had no effect")]
+    def _add_matcher(self, command: WorkflowCommand) -> list[LogLine]:
+        if not command.data:
+            return [self._line(LogKind.WARNING, "found ::add-matcher:: without a file, expected its path")]
+        self._matching = True
+        self.result.watched.append(["add", command.data])
+        return []
+
+    def _remove_matcher(self, command: WorkflowCommand) -> list[LogLine]:
+        owner, file = command.property("owner"), command.data
+        if (owner is None) == (not file):
+            text = "found ::remove-matcher:: with neither or both of an owner and a file, expected one of them"
+            return [self._line(LogKind.WARNING, text)]
+        self._matching = True
+        self.result.watched.append(["remove", file] if owner is None else ["remove-owner", owner])
+        return []
+
+    def _watch(self, text: str) -> None:
+        """Keep a line for the problem matchers, if there are any."""
+        if not self._matching:
+            return
+        self._watched_left -= len(text) + 16
+        if self._watched_left < 0:
+            self.result.unwatched += 1
+        else:
+            self.result.watched.append(["line", text])
+
+
+def annotation(
+    level: AnnotationLevel, message: str, properties: Mapping[str, str], step: int, masks: Masks
+) -> Annotation:
+    """Return an annotation, masked, with the place that its properties (``file``, ``line`` …) tell."""
+    title, file = properties.get("title"), properties.get("file")
+    return Annotation(
+        level=level,
+        message=masks.apply(message)[:_MAX_MESSAGE],
+        step=step,
+        title=masks.apply(title) if title else None,
+        file=masks.apply(file) if file else None,
+        **_place(properties),
+    )
+
+
+def _place(properties: Mapping[str, str]) -> dict[str, int | None]:
+    """Return the lines and columns that an annotation can have: what contradicts itself is left out, as on GitHub."""
+    line, end_line = _number(properties.get("line")), _number(properties.get("endline"))
+    column, end_column = _number(properties.get("col")), _number(properties.get("endcolumn"))
+    line, column = line or end_line, column or end_column
+    if line is None or end_line not in {None, line} or (column or 0) > (end_column or column or 0):
+        # Columns are those of one line.
+        column = end_column = None
+    if (line or 0) > (end_line or line or 0):
+        line = end_line = None
+    return {"line": line, "end_line": end_line or line, "column": column, "end_column": end_column}
 
 
 def _number(text: str | None) -> int | None:

@@ -1,10 +1,10 @@
 """A step and what its expressions see."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from terraphim_runner.execution.contexts import Function
+from terraphim_runner.execution.contexts import Function, evaluate_environment
 from terraphim_runner.execution.environment_files import FileCommand
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.hash_files import with_digests
@@ -55,14 +55,24 @@ def _display_name(frame: JobFrame, place: Place) -> str:
     template = name or (step.run if isinstance(step, RunStep) else None)
     if template is None:
         return f"Run {step.uses}" if isinstance(step, UsesStep) else _CONTROL_NAMES.get(type(step), "Run")
-    scope = _scope(frame, place, None)
     try:
-        text = render(template, scope)
+        text = render(template, _scope(frame, place, None) if template.is_literal else _scope_of_name(frame, place))
     except (EvaluationError, KeyError):
         # A name that needs what is not there yet, such as hashFiles(), is shown as it is written.
         text = template.source
     first = next(iter(text.lstrip().splitlines()), "")
     return first if name is not None else f"Run {first}"
+
+
+def _scope_of_name(frame: JobFrame, place: Place) -> Scope:
+    """Return what a name sees: the step's own ``env:`` too, though the step reports its name before anything else."""
+    scope = _scope(frame, place, None)
+    try:
+        own = evaluate_environment(place.step.env, scope)
+    except (EvaluationError, KeyError):
+        # The step fails with the reason, or needs hashFiles(), which a name does not have.
+        return scope
+    return _scope(frame, replace(place, environment={**place.environment, **own}), None)
 
 
 def _scope(frame: JobFrame, place: Place, hash_files: Function | None) -> Scope:

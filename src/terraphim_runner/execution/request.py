@@ -28,6 +28,8 @@ class JobLimits:
     annotations_per_level_and_step: int = 10
     annotations_per_job: int = 50
     masks: int = 5_000
+    problem_matchers_s: float = 10.0
+    """What the problem matchers may take for one step; their expressions are the repository's."""
     interrupt_grace_s: float = 7.5
     """From SIGINT to SIGTERM, as actions/runner waits."""
     terminate_grace_s: float = 2.5

@@ -6,10 +6,18 @@ from dataclasses import dataclass, replace
 import anyio
 
 from terraphim_runner.execution.cancellation import Cancellation
-from terraphim_runner.execution.environment_files import FileCommand, FileCommandError, decode, parse_pairs, parse_paths
+from terraphim_runner.execution.environment_files import (
+    FORBIDDEN_IN_ENV,
+    FileCommand,
+    FileCommandError,
+    decode,
+    parse_pairs,
+    parse_paths,
+)
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.outcome import Outcome, StepFailure
 from terraphim_runner.execution.output import OutputProcessor, StepOutput
+from terraphim_runner.execution.problem_matchers import matched
 from terraphim_runner.execution.shells import DEFAULT, WITHOUT_BASH, Shell, ShellError, find_shell, prepare_script
 from terraphim_runner.execution.watched import watched
 from terraphim_runner.model.errors import InfrastructureError
@@ -26,7 +34,6 @@ from terraphim_runner.ports import (
 )
 
 _SIGINT, _SIGTERM, _SIGKILL = 2, 15, 9
-_FORBIDDEN_IN_ENV = "NODE_OPTIONS"
 _RESERVED_PREFIXES = ("GITHUB_", "RUNNER_")
 
 
@@ -177,11 +184,13 @@ async def _wait(frame: JobFrame, process: Process, interrupt: Cancellation) -> E
 async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: StepOutput) -> Outcome:
     """Return what the step wrote for others: success, or failure when a file or a command of its is bad.
 
-    A bad file fails the step, and the others count nevertheless. Annotations are reported at once.
+    A bad file fails the step; what stands in it before the bad entry counts nevertheless, and so do the others.
+    Annotations are reported at once.
     """
     annotations = frame.state.annotations
     room = frame.request.limits.annotations_per_job - len(annotations)
-    for annotation in commands.annotations[: max(0, room)]:
+    found = [*commands.annotations, *await matched(frame, number, commands)]
+    for annotation in found[: max(0, room)]:
         annotations.append(annotation)
         await frame.reporter.annotation(annotation)
     environment, paths, outputs = dict(commands.environment), list(commands.paths), dict(commands.outputs)
@@ -193,13 +202,14 @@ async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: St
         await frame.say(number, LogKind.ERROR, f"the step summary is dropped: {error}")
 
     async def take_environment() -> None:
-        pairs = parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV)
-        await _take_environment(frame, number, pairs, environment)
+        for name, value in parse_pairs(await files.read(FileCommand.ENV), FileCommand.ENV):
+            await _take_variable(frame, number, name, value, environment)
 
     async def take_paths() -> None:
         paths.extend(parse_paths(await files.read(FileCommand.PATH)))
 
     async def take_outputs() -> None:
+        # Entry by entry: those before a bad one are kept.
         outputs.update(parse_pairs(await files.read(FileCommand.OUTPUT), FileCommand.OUTPUT))
 
     errors = list(commands.errors)
@@ -219,16 +229,11 @@ async def _collect(frame: JobFrame, number: int, files: _StepFiles, commands: St
     )
 
 
-async def _take_environment(
-    frame: JobFrame, number: int, pairs: Mapping[str, str], environment: dict[str, str]
-) -> None:
-    for name, value in pairs.items():
-        if name.upper() == _FORBIDDEN_IN_ENV:
-            raise FileCommandError(f"can't store {name} through $GITHUB_ENV: it would change how actions are run")
-        if name.upper().startswith(_RESERVED_PREFIXES):
-            text = (
-                f"{name} is kept as it is: names that begin with GITHUB_ or RUNNER_ cannot be set through $GITHUB_ENV"
-            )
-            await frame.say(number, LogKind.WARNING, text)
-            continue
-        environment[name] = value
+async def _take_variable(frame: JobFrame, number: int, name: str, value: str, environment: dict[str, str]) -> None:
+    if name.upper() == FORBIDDEN_IN_ENV:
+        raise FileCommandError(f"can't store {name} through $GITHUB_ENV: it would change how actions are run")
+    if name.upper().startswith(_RESERVED_PREFIXES):
+        text = f"{name} is kept as it is: names that begin with GITHUB_ or RUNNER_ cannot be set through $GITHUB_ENV"
+        await frame.say(number, LogKind.WARNING, text)
+        return
+    environment[name] = value

@@ -1,6 +1,7 @@
 """What changes while a job runs: its status, and what steps have set for those after them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from terraphim_runner.model.job import Annotation, StepResult
 from terraphim_runner.model.states import Conclusion
@@ -16,6 +17,8 @@ class JobState:
     """What ``GITHUB_PATH`` added so far, oldest first; the newest comes first in ``PATH``."""
     results: list[StepResult] = field(default_factory=list[StepResult])
     annotations: list[Annotation] = field(default_factory=list[Annotation])
+    matchers: list[Any] = field(default_factory=list[Any])
+    """Problem matchers that are on, oldest first, as the program in the machine reads and writes them."""
     failed: bool = False
     cancelled: bool = False
 

@@ -42,8 +42,8 @@ from terraphim_runner.ports import RefusedError
 from terraphim_runner.workflow.actions import is_checkout
 from terraphim_runner.workflow.tree import RunDefaults, RunStep, UsesStep
 
-_DEFAULT_TIMEOUT_MINUTES = 360.0
 _TIMED_OUT = "timed out"
+_BROKEN = "an expression of this step cannot be evaluated"
 
 Guarded = TypeVar("Guarded")
 Action = Callable[[Cancellation], Awaitable[Outcome]]
@@ -63,7 +63,8 @@ class Prepared:
     """A step whose condition holds, with everything evaluated that it needs to run."""
 
     place: Place
-    minutes: float
+    minutes: float | None
+    """None: the job's own limit is the only one."""
     action: Action
 
 
@@ -115,17 +116,22 @@ async def guarded(frame: JobFrame, number: int, run: Callable[[], Awaitable[Guar
     except RefusedError as refusal:
         return await failed(frame, number, f"the machine refused: {refusal}")
     except EvaluationError as error:
-        return await failed(frame, number, f"an expression of this step cannot be evaluated: {error}")
+        return await failed(frame, number, f"{_BROKEN}: {error}")
 
 
 async def prepare(frame: JobFrame, place: Place) -> Prepared | Outcome:
     """Evaluate all that the step needs, as the job stands now; its outcome at once when it is skipped.
 
-    Raises ``StepFailure``, ``EvaluationError`` and ``InfrastructureError``.
+    An ``env`` or ``if`` that does not evaluate fails the step, and ``continue-on-error`` does not help: as with
+    actions/runner, the step never began. Raises ``StepFailure``, ``EvaluationError`` and ``InfrastructureError``.
     """
-    own = await evaluated(frame, place, lambda scope: evaluate_environment(place.step.env, scope))
-    place.environment.update(own)
-    if not await _condition(frame, place):
+    try:
+        own = await evaluated(frame, place, lambda scope: evaluate_environment(place.step.env, scope))
+        place.environment.update(own)
+        holds = await _condition(frame, place)
+    except EvaluationError as error:
+        return replace(await failed(frame, place.number, f"{_BROKEN}: {error}"), may_continue=False)
+    if not holds:
         return Outcome(conclusion=Conclusion.SKIPPED)
     minutes = await _timeout_minutes(frame, place)
     return Prepared(place=place, minutes=minutes, action=await _action(frame, place))
@@ -134,7 +140,7 @@ async def prepare(frame: JobFrame, place: Place) -> Prepared | Outcome:
 async def conclude(frame: JobFrame, begun: Begun, outcome: Outcome) -> Ended:
     """Apply ``continue-on-error`` and report the result."""
     conclusion = outcome.conclusion
-    if conclusion is Conclusion.FAILURE and await _continues(frame, begun.place):
+    if conclusion is Conclusion.FAILURE and outcome.may_continue and await _continues(frame, begun.place):
         conclusion = Conclusion.SUCCESS
     result = StepResult(
         number=begun.place.number,
@@ -157,7 +163,9 @@ def take_effect(frame: JobFrame, ended: Ended) -> None:
     """Let the steps after this one see what it set. Whether its failure counts is the caller's business."""
     state = frame.state
     state.environment |= ended.outcome.environment
-    state.paths += ended.outcome.paths
+    # A directory that was added before moves to the front of PATH, as with actions/runner.
+    newest_first = dict.fromkeys([*reversed(ended.outcome.paths), *reversed(state.paths)])
+    state.paths = [*reversed(newest_first)]
     state.results.append(ended.result)
     state.cancelled = state.cancelled or frame.stop.requested
 
@@ -182,15 +190,22 @@ async def _condition(frame: JobFrame, place: Place) -> bool:
     return await evaluated(frame, place, lambda scope: is_truthy(evaluate(condition.expression, scope)))
 
 
-async def _timeout_minutes(frame: JobFrame, place: Place) -> float:
+async def _timeout_minutes(frame: JobFrame, place: Place) -> float | None:
+    """Return the step's own limit. One that is broken is an error in the log, and the step runs without."""
     template = place.step.timeout_minutes
     if template is None:
-        return _DEFAULT_TIMEOUT_MINUTES
-    value = await evaluated(frame, place, lambda scope: resolve(template, scope))
+        return None
+    try:
+        value = await evaluated(frame, place, lambda scope: resolve(template, scope))
+    except EvaluationError as error:
+        await frame.say(place.number, LogKind.ERROR, f"timeout-minutes cannot be evaluated: {error}")
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise StepFailure(f"timeout-minutes is a value of kind {kind(value)}, expected a number")
+        reason = f"timeout-minutes is a value of kind {kind(value)}, expected a number"
+        await frame.say(place.number, LogKind.ERROR, reason)
+        return None
     # As with actions/runner, zero and less means no limit of the step's own.
-    return float(value) if value > 0 else _DEFAULT_TIMEOUT_MINUTES
+    return float(value) if value > 0 else None
 
 
 async def _continues(frame: JobFrame, place: Place) -> bool:
@@ -287,13 +302,13 @@ async def perform(frame: JobFrame, prepared: Prepared, interrupt: Cancellation) 
     place, minutes = prepared.place, prepared.minutes
 
     async def watch_time() -> None:
-        await anyio.sleep(minutes * 60)
+        await (anyio.sleep_forever() if minutes is None else anyio.sleep(minutes * 60))
         interrupt.request(_TIMED_OUT)
 
     outcome = await watched(
         lambda: prepared.action(interrupt), watch_time, lambda: stop_with_job(frame, place, interrupt)
     )
-    if outcome.conclusion is Conclusion.CANCELLED and interrupt.reason == _TIMED_OUT:
+    if outcome.conclusion is Conclusion.CANCELLED and interrupt.reason == _TIMED_OUT and minutes is not None:
         reason = f"the step has timed out after {minutes:g} minutes"
         await frame.say(place.number, LogKind.ERROR, reason)
         return replace(outcome, conclusion=Conclusion.FAILURE, error=reason)

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 # Programs that are sent into a machine on their own, and what builds the agent, are no part of it.
-_NOT_THE_AGENT = frozenset({"bundle.py", "hash_files.py"})
+_NOT_THE_AGENT = frozenset({"bundle.py", "hash_files.py", "problem_matchers.py"})
 _PACKAGES = ("wire", "guest")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MAIN = "from terraphim_runner.guest.vm import main\nmain()\n"

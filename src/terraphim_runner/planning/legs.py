@@ -259,11 +259,9 @@ def _label(value: Value, span: Span, evaluator: Evaluator) -> str:
 
 
 def _timeout(job: Job, evaluator: Evaluator) -> float:
+    """As with a step's, zero and less means no limit of the job's own: the default stands."""
     minutes = _number("timeout-minutes", job.timeout_minutes, evaluator, default=DEFAULT_TIMEOUT_MINUTES)
-    if job.timeout_minutes is not None and minutes <= 0:
-        message = f"'timeout-minutes' is {to_string(minutes)}; expected more than 0"
-        evaluator.problem(job.timeout_minutes.span, "timeout-minutes", message)
-    return min(minutes, MAX_TIMEOUT_MINUTES)
+    return min(minutes, MAX_TIMEOUT_MINUTES) if minutes > 0 else DEFAULT_TIMEOUT_MINUTES
 
 
 def _cancel_timeout(job: Job, evaluator: Evaluator) -> float | None:

@@ -117,7 +117,7 @@ def _consider(scope: Scope, job: Job) -> Expand | Skip | Reject:
     if verdict.diagnostics:
         return Reject(job=key, diagnostics=verdict.diagnostics)
     if not verdict.holds:
-        return Skip(job=key, reason=_why_skipped(job, state))
+        return Skip(job=key, reason=scope.why_cancelled if state.cancelled else _why_skipped(job, state))
     planned = plan_legs(scope, job, state.contexts)
     if planned.diagnostics:
         return Reject(job=key, diagnostics=planned.diagnostics)
@@ -132,7 +132,7 @@ def _drive(scope: Scope, job: Job, snapshot: JobSnapshot) -> Iterator[Decision]:
     reason = _fail_fast(snapshot)
     # An `if` that does not evaluate any more keeps nothing alive.
     if reason is None and scope.run.cancelled and not judge(scope.workflow, job, _state(scope, job)).holds:
-        reason = "the run was cancelled"
+        reason = scope.why_cancelled
     if reason is not None:
         yield from (CancelLeg(leg=leg.leg.key, reason=reason) for leg in active if not leg.cancelling)
         return
@@ -162,8 +162,6 @@ def _fails_fast(leg: LegSnapshot) -> bool:
 
 
 def _why_skipped(job: Job, state: JobState) -> str:
-    if state.cancelled:
-        return "the run was cancelled"
     blocking = next(
         ((key, result) for key, result in state.ancestors.items() if result is not Conclusion.SUCCESS), None
     )

@@ -25,6 +25,8 @@ class Scope:
     run: RunSnapshot
     contexts: Contexts
     call: PlannedCall | None = None
+    why_cancelled: str = "the run was cancelled"
+    """For people, once ``run.cancelled``: a call may be cancelled though the run is not."""
     all_jobs: Mapping[str, _Jobs]
 
     @property
@@ -51,7 +53,10 @@ class Scope:
             cancelled=self.run.cancelled or leg.cancelling,
         )
         contexts = self.contexts.with_(inputs=call.inputs)
-        return Scope(workflow=workflow, run=run, contexts=contexts, call=call, all_jobs=self.all_jobs)
+        why = self.why_cancelled if self.run.cancelled else f"the call {call.name!r} was cancelled"
+        return Scope(
+            workflow=workflow, run=run, contexts=contexts, call=call, why_cancelled=why, all_jobs=self.all_jobs
+        )
 
 
 def scope_of_run(workflow: Workflow, run: RunSnapshot) -> Scope:

@@ -1,13 +1,14 @@
 """``actions/checkout``, done by the host: the exact commit is streamed into the machine, and no credential with it.
 
-Inputs whose meaning cannot be kept fail the step with their names; none is silently ignored.
+Inputs whose meaning cannot be kept fail the step with their names; one that the action does not have is a warning, as
+on GitHub.
 """
 
-import re
 from collections.abc import Mapping
 
 from terraphim_runner.execution.frame import JobFrame
 from terraphim_runner.execution.outcome import Outcome, StepFailure
+from terraphim_runner.expressions.coercion import to_number
 from terraphim_runner.model.job import LogKind
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.ports import CheckoutError, CheckoutRequest
@@ -25,12 +26,19 @@ _WITHOUT_EFFECT = frozenset(
 )
 _ONLY_WHEN_OFF = frozenset({"lfs", "submodules", "sparse-checkout", "filter", "ssh-key", "allow-unsafe-pr-checkout"})
 _HARMLESS = frozenset({"sparse-checkout-cone-mode", "ssh-known-hosts", "ssh-strict", "ssh-user"})
+_KNOWN = _EFFECTIVE | _WITHOUT_EFFECT | _ONLY_WHEN_OFF | _HARMLESS
 _OFF = frozenset({"", "false"})
+_ALL_COMMITS = 1e9
+"""No history is as long."""
 
 
 async def check_out(frame: JobFrame, number: int, inputs: Mapping[str, str]) -> Outcome:
     """Put the commit that the run is for, or the one of ``ref``, into the workspace. Raises ``StepFailure``."""
     _refuse_unsupported(inputs)
+    unknown = [name for name in inputs if name not in _KNOWN]
+    if unknown:
+        names = f"{', '.join(map(repr, unknown))}; 'actions/checkout' takes {', '.join(sorted(_KNOWN))}"
+        await frame.say(number, LogKind.WARNING, f"unexpected input(s) {names}")
     repository = frame.request.contexts.get("github", {}).get("repository", "")
     wanted = inputs.get("repository") or repository
     request = CheckoutRequest(
@@ -52,18 +60,14 @@ async def check_out(frame: JobFrame, number: int, inputs: Mapping[str, str]) -> 
 
 def _refuse_unsupported(inputs: Mapping[str, str]) -> None:
     for name, value in inputs.items():
-        if name in _EFFECTIVE or name in _WITHOUT_EFFECT or name in _HARMLESS:
-            continue
-        if name not in _ONLY_WHEN_OFF:
-            raise StepFailure(f"found input {name!r}, which actions/checkout does not have")
-        if value.strip().lower() not in _OFF:
+        if name in _ONLY_WHEN_OFF and value.strip().lower() not in _OFF:
             raise StepFailure(f"found {name}: {value!r}: this input of actions/checkout is not supported yet")
 
 
 def _depth(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
-        raise StepFailure(f"found fetch-depth {text!r}, expected a number of commits, or 0 for all")
-    return int(text)
+    """Return how many commits to fetch; what is no number of them means all, as with the action itself."""
+    number = to_number(text) if text.strip() else 1.0
+    return int(number) if 0 <= number < _ALL_COMMITS else 0
 
 
 def _destination(frame: JobFrame, path: str) -> str:
