@@ -39,6 +39,17 @@ def test_validate_without_paths_checks_the_workflows_of_the_directory(repository
     assert (result.exit_code, result.stdout, result.stderr) == (0, "2 workflows, no problems\n", "")
 
 
+def test_validate_checkout_means_its_workflows_and_its_action(repository: Path) -> None:
+    (repository / ".github/workflows/a.yml").write_text(GOOD)
+    (repository / "compose.yml").write_text("services: {}\n")
+    result = validated(".")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "1 workflow, no problems\n", "")
+    (repository / "action.yml").write_text(
+        "name: a\ndescription: b\nruns: {using: composite, steps: [{run: echo, shell: bash}]}\n"
+    )
+    assert validated(str(repository)).stdout == "1 workflow, 1 action, no problems\n"
+
+
 def test_validate_file_with_mistakes_shows_the_place_and_exits_2() -> None:
     Path("bad.yml").write_text("on: push\njobs: {}\n")
     result = validated("bad.yml")

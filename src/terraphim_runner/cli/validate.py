@@ -61,7 +61,9 @@ def register(app: typer.Typer) -> None:
 def _validate(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Workflow files, action.yml files, or directories of them.", show_default=str(_DEFAULT)),
+        typer.Argument(
+            help="Workflow files, action.yml files, directories of them, or checkouts.", show_default=str(_DEFAULT)
+        ),
     ] = None,
     *,
     output: Annotated[
@@ -123,10 +125,14 @@ def _is_action(file: Path) -> bool:
 
 
 def _inside(directory: Path) -> list[Path]:
-    """Return the metadata of the action that a directory holds, else every workflow in it."""
+    """Return the action's metadata and the checkout's workflows, else every workflow that lies in the directory."""
     metadata = next((directory / name for name in FILE_NAMES if (directory / name).exists()), None)
-    if metadata is not None and _is_action(metadata):
-        return [metadata]
+    actions = [metadata] if metadata is not None and _is_action(metadata) else []
+    folder = directory / ".github/workflows"
+    return actions + (_workflows(folder) if folder.is_dir() else []) or _workflows(directory)
+
+
+def _workflows(directory: Path) -> list[Path]:
     try:
         return sorted(item for item in directory.iterdir() if item.suffix in _SUFFIXES)
     except OSError as error:
