@@ -50,6 +50,21 @@ def test_validate_checkout_means_its_workflows_and_its_action(repository: Path) 
     assert validated(str(repository)).stdout == "1 workflow, 1 action, no problems\n"
 
 
+@pytest.mark.parametrize(("last", "code"), [(11, 0), (12, 2)])
+def test_validate_calls_that_lead_too_far_are_told_where_they_begin(repository: Path, last: int, code: int) -> None:
+    folder = repository / ".github/workflows"
+    call = "jobs: {{ other: {{ uses: ./.github/workflows/l2.yml }}, c: {{ uses: ./.github/workflows/l{}.yml }} }}\n"
+    (folder / "l1.yml").write_text("on: push\n" + call.format(3))
+    (folder / "l2.yml").write_text("on: workflow_call\n" + GOOD.partition("\n")[2])
+    for level in range(3, last + 1):
+        below = call.format(level + 1) if level < last else GOOD.partition("\n")[2]
+        (folder / f"l{level}.yml").write_text("on: workflow_call\n" + below)
+    result = validated(".github/workflows/l1.yml", "--no-warnings", "--format", "json")
+    assert result.exit_code == code
+    told = {(item["rule"], item["span"]["start"]["column"]) for item in json.loads(result.stdout)["diagnostics"]}
+    assert told == (set() if code == 0 else {("call-depth", 65)})
+
+
 def test_validate_file_with_mistakes_shows_the_place_and_exits_2() -> None:
     Path("bad.yml").write_text("on: push\njobs: {}\n")
     result = validated("bad.yml")

@@ -14,7 +14,7 @@ from terraphim_runner.cli.local_actions import LocalActions, is_workflow_folder,
 from terraphim_runner.cli.source_file import read_source
 from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
-from terraphim_runner.model.source import Diagnostic, Severity
+from terraphim_runner.model.source import Diagnostic, Related, Severity
 from terraphim_runner.reports.validation import (
     CheckedFile,
     RuleText,
@@ -35,6 +35,7 @@ from terraphim_runner.workflow.tree import CallJob, Workflow
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
 _NOT_SUPPORTED: Final = RuleText(id="not-supported", summary="legal, and not carried out by this runner yet")
+_OF_ALL_CALLS: Final = frozenset({"call-depth", "call-count", "call-size"})
 _OK: Final = 0
 _INVALID: Final = 2
 
@@ -160,6 +161,7 @@ def _check(file: Path, disabled: frozenset[str] | None, checkouts: dict[Path, Lo
         linked = _linked(file, workflow)
         # What is wrong in the called files themselves is told when they are checked.
         found += tuple(item for item in linked.diagnostics if item.path == path)
+        found += tuple(_too_far(linked, path))
         found = tuple(sorted(found, key=lambda item: item.span.start))
         workflow = linked.workflow
     if disabled is None:
@@ -191,6 +193,34 @@ def _linked(file: Path, workflow: Workflow) -> Linked:
         return Linked(workflow=workflow)
     at = FileReference(path=(_DEFAULT / file.name).as_posix())
     return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))
+
+
+def _too_far(linked: Linked, path: str) -> Iterator[Diagnostic]:
+    """Yield what is wrong with all the calls together: the file where they end is right by itself."""
+    jobs = [job for job in linked.workflow.jobs.values() if isinstance(job, CallJob)]
+    for item in linked.diagnostics:
+        if item.path == path or item.rule not in _OF_ALL_CALLS:
+            continue
+        leads = next((job for job in jobs if item.path in _reached(linked.workflow.calls.get(job.key))), jobs[0])
+        yield replace(
+            item,
+            path=path,
+            span=leads.uses_span,
+            message=f"the calls that begin here lead too far: {item.message}",
+            related=(Related(message="where they end", span=item.span, path=item.path),),
+        )
+
+
+def _reached(workflow: Workflow | None) -> set[str]:
+    """Return the paths of a called workflow and of all below it."""
+    paths: set[str] = set()
+    waiting = [] if workflow is None else [workflow]
+    while waiting:
+        called = waiting.pop()
+        if called.path not in paths:
+            paths.add(called.path)
+            waiting += called.calls.values()
+    return paths
 
 
 def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:
