@@ -199,3 +199,19 @@ jobs: {job: {runs-on: linux, steps: [{run: "echo '::error file=a.c,line=3,col=4:
     said = checkout.run_here().stdout
     assert "CI: started, called 'by local'" in said
     assert "│   failure at a.c:3:4: bad\n" in said
+
+
+def test_plan_tells_the_group_that_the_whole_run_waits_for(checkout):
+    text = (
+        "on: push\nconcurrency: {{group: 'x-${{{{ github.actor }}}}', {}}}\n"
+        "jobs: {{a: {{runs-on: x, steps: [run: a]}}}}\n"
+    )
+    checkout.workflow("ci.yml", text.format("cancel-in-progress: true"))
+    planned = checkout.run("plan", "push", "--workflow", "ci.yml").stdout
+    assert "it waits for its turn in 'x-local', and cancels what is in progress there\n" in planned
+    checkout.workflow("ci.yml", text.format("queue: max"))
+    planned = json.loads(checkout.run("plan", "push", "--workflow", "ci.yml", "--format", "json").stdout)
+    assert planned["concurrency"] == {"name": "x-local", "cancel_in_progress": False, "queue": "max"}
+    checkout.workflow("ci.yml", text.format("cancel-in-progress: '${{ fromJSON(github.actor) }}'"))
+    refused = checkout.run("plan", "push", "--workflow", "ci.yml")
+    assert (refused.returncode, "[expression-evaluation]" in refused.stderr) == (2, True)
