@@ -126,11 +126,12 @@ def _is_action(file: Path) -> bool:
 
 
 def _inside(directory: Path) -> list[Path]:
-    """Return the action's metadata and the checkout's workflows, else every workflow that lies in the directory."""
+    """Return the action's metadata, else the checkout's workflows, else every workflow that lies in the directory."""
     metadata = next((directory / name for name in FILE_NAMES if (directory / name).exists()), None)
-    actions = [metadata] if metadata is not None and _is_action(metadata) else []
-    folder = directory / ".github/workflows"
-    return actions + (_workflows(folder) if folder.is_dir() else []) or _workflows(directory)
+    if metadata is not None and _is_action(metadata):
+        return [metadata]
+    folder = directory / _DEFAULT
+    return (_workflows(folder) if folder.is_dir() else []) or _workflows(directory)
 
 
 def _workflows(directory: Path) -> list[Path]:
