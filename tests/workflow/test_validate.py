@@ -227,7 +227,12 @@ def test_validate_what_is_legal_and_not_carried_out_yet_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--disable", "not-supported", "--disable", "unpinned-action"), ("--no-warnings",)]
+    "options",
+    [
+        ("--disable", "not-supported", "--disable", "unpinned-action"),
+        ("--disable", "not-supported, unpinned-action"),
+        ("--no-warnings",),
+    ],
 )
 def test_validate_what_is_not_carried_out_yet_can_be_disabled(options: tuple[str, ...]) -> None:
     Path("w.yml").write_text(ACTION)

@@ -73,7 +73,9 @@ def _validate(
             "--format", help="text for people, json for programs, github for a step's log, sarif for code scanning."
         ),
     ] = _Format.TEXT,
-    disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
+    disable: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this; several with commas.")
+    ] = None,
     warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
     """Check workflow and action files by GitHub's rules: exit 0 when all are right, 2 when one is wrong or missing.
@@ -98,11 +100,12 @@ def _validate(
 def _disabled(names: list[str]) -> frozenset[str]:
     """Return the rules that are switched off. A parser's warning can be, too, so only a near miss is refused."""
     known = [*(rule.id for rule in RULES), _NOT_SUPPORTED.id]
-    for name in names:
+    wanted = [name.strip() for item in names for name in item.split(",")]
+    for name in wanted:
         near = difflib.get_close_matches(name, known, n=1)
         if name not in known and near:
             raise UsageError(f"found --disable {name!r}, which is no rule; did you mean {near[0]!r}?")
-    return frozenset(names)
+    return frozenset(wanted)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
