@@ -201,7 +201,7 @@ class _Node:
     def callee(self) -> Callee | None:
         """What a call of it is checked against; None when it cannot be called."""
         takes = signature(self.workflow) if self.workflow is not None else None
-        return Callee(path=self.title, signature=takes) if takes is not None else None
+        return Callee.of(self.title, takes) if takes is not None else None
 
 
 class _Pass:
