@@ -6,9 +6,11 @@ from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
-from terraphim_runner.planning import outline
-from terraphim_runner.planning.calls import job_scope, locate, visible_secrets
+from terraphim_runner.planning import advance, outline
+from terraphim_runner.planning.calls import MAX_INPUT_BYTES, job_scope, locate, visible_secrets
 from terraphim_runner.planning.explanation import explain_jobs
+from terraphim_runner.planning.legs import MAX_INPUT_BYTES as MAX_LEGS_INPUT_BYTES
+from terraphim_runner.planning.outcome import MAX_OUTPUT_BYTES
 
 SUCCESS, FAILURE, CANCELLED, SKIPPED = (
     Conclusion.SUCCESS,
@@ -262,6 +264,51 @@ def test_output_that_does_not_evaluate_fails_the_call(linked, drive_of):
     assert run.leg("build").conclusion is FAILURE
     assert "the output 'verdict' does not evaluate" in run.rejected["build"][0]
     assert "deploy" in run.skipped
+
+
+def test_outputs_of_a_call_are_bounded_as_those_of_a_job_are(linked, drive_of):
+    many = "".join(f'      o{number}: {{value: "${{{{ jobs.compile.outputs.file }}}}"}}\n' for number in range(5000))
+    build = BUILD.replace("    outputs:\n", f"    outputs:\n{many}", 1)
+    run = drive_of(linked(CALLER, build=build)).run({"build/compile": {"file": "x" * (MAX_OUTPUT_BYTES - 100)}})
+    assert run.leg("build").conclusion is FAILURE
+    assert run.leg("build").outputs == {}
+    assert run.rejected["build"] == (
+        f"the outputs of the workflow have more than {MAX_OUTPUT_BYTES} bytes; expected less",
+    )
+
+
+def test_inputs_of_a_call_are_bounded(linked, drive_of):
+    many = "".join(f"      i{number}: {{type: string, default: '${{{{ vars.VERSION }}}}'}}\n" for number in range(100))
+    build = BUILD.replace("    inputs:\n", f"    inputs:\n{many}", 1)
+    run = drive_of(linked(CALLER, build=build))
+    run.contexts = {"vars": {"VERSION": "x" * (MAX_INPUT_BYTES // 50)}}
+    run.settle()
+    (message,) = run.rejected["build"]
+    assert (
+        message
+        == f"the inputs of './.github/workflows/build.yml' have more than {MAX_INPUT_BYTES} bytes; expected less"
+    )
+
+
+def test_inputs_of_all_legs_of_a_call_are_bounded_together(linked, drive_of):
+    numbers = ", ".join(map(str, range(256)))
+    caller = CALLER.replace("with: {system: mac}", f"strategy: {{matrix: {{n: [{numbers}]}}}}")
+    run = drive_of(linked(caller, build=BUILD))
+    run.contexts = {"vars": {"VERSION": "x" * 100_000}}
+    run.settle()
+    (message,) = run.rejected["build"]
+    assert message == f"the inputs of all its legs have more than {MAX_LEGS_INPUT_BYTES} bytes; expected less"
+
+
+def test_calls_are_planned_in_portions_of_a_bounded_size(linked, drive_of):
+    jobs = "".join(f"  c{number}:\n    uses: ./.github/workflows/build.yml\n" for number in range(40))
+    build = BUILD.replace("runs-on: ${{ inputs.system }}", "runs-on: x")
+    run = drive_of(linked(f"on: push\njobs:\n{jobs}", build=build))
+    run.contexts = {"vars": {"VERSION": "x" * 2_000_000}}
+    decisions = advance(run.workflow, run.snapshot)
+    assert 15 < len(decisions) < 20
+    assert run.run({}).conclusion is SUCCESS
+    assert len(run.started) == 40 * 3
 
 
 def test_unknown_job_of_a_call_is_a_key_error(linked, drive_of):

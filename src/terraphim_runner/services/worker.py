@@ -21,6 +21,7 @@ from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning.calls import JobScope, job_scope, visible_secrets
 from terraphim_runner.planning.graph import PlannedLeg, RunSnapshot
+from terraphim_runner.planning.outcome import MAX_OUTPUT_BYTES, MAX_RUN_OUTPUT_BYTES
 from terraphim_runner.ports import Clock, MachineSpec, Provider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
@@ -38,9 +39,6 @@ RETRY_PAUSE_S = 1.0
 GRACE_S = 120.0
 """What a job may take beyond its own time limit and its cancellation: leasing, set-up, storing."""
 HAND_BACK_DEADLINE_S = 10.0
-MAX_OUTPUT_BYTES = 1024 * 1024
-"""Of one job's outputs. This and the next are GitHub's limits."""
-MAX_RUN_OUTPUT_BYTES = 50 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 

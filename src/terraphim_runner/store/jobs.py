@@ -206,6 +206,13 @@ def output_bytes(connection: Connection, run_id: RunId) -> int:
     return int(connection.execute(select(size).where(jobs.c.run_id == int(run_id))).scalar_one() or 0)
 
 
+def planned_bytes(connection: Connection, run_id: RunId) -> int:
+    """Return how much is stored of a run's legs as they were planned: the size of their JSON, about."""
+    size = func.sum(func.length(cast(jobs.c.leg, Text)))
+    statement = select(size).where(jobs.c.run_id == int(run_id), jobs.c.kind.in_(_LEGS))
+    return int(connection.execute(statement).scalar_one() or 0)
+
+
 def set_machine(connection: Connection, job_id: JobId, description: str) -> None:
     """Note on what a leg runs: provider, image, and the walls that are missing."""
     connection.execute(update(jobs).where(jobs.c.id == int(job_id)).values(machine=description))
