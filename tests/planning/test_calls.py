@@ -1,5 +1,7 @@
 """Calls of reusable workflows: their jobs, inputs, secrets, outputs, conclusions and cancellation."""
 
+from dataclasses import replace
+
 import pytest
 
 from terraphim_runner.model.errors import InfrastructureError
@@ -11,6 +13,7 @@ from terraphim_runner.planning.calls import MAX_INPUT_BYTES, job_scope, locate, 
 from terraphim_runner.planning.explanation import explain_jobs
 from terraphim_runner.planning.legs import MAX_INPUT_BYTES as MAX_LEGS_INPUT_BYTES
 from terraphim_runner.planning.outcome import MAX_OUTPUT_BYTES
+from terraphim_runner.workflow.tree import Origin
 
 SUCCESS, FAILURE, CANCELLED, SKIPPED = (
     Conclusion.SUCCESS,
@@ -247,6 +250,47 @@ def test_inherited_secrets_are_all_seen_and_others_none(linked, drive_of):
         run.settle()
         assert set(visible_secrets(run.workflow, run.snapshot, JobKey("build/compile"), {"A": Secret("a")})) == expected
         assert set(visible_secrets(run.workflow, run.snapshot, JobKey("deploy"), {"A": Secret("a")})) == {"A"}
+
+
+@pytest.mark.parametrize(
+    ("own", "origin", "expected"),
+    [
+        ("octo/app", "OCTO/lib", {"A"}),
+        ("octo/app", "stranger/lib", set()),
+        ("octo/app", "octo-labs/lib", set()),
+        ("octo/app", None, {"A"}),
+        (None, "octo/lib", set()),
+    ],
+)
+def test_inherited_secrets_stay_with_one_owner(linked, drive_of, own, origin, expected):
+    workflow = linked(CALLER.replace("    with:", "    secrets: inherit\n    with:"), build=BUILD)
+    called = workflow.calls[JobKey("build")]
+    if origin is not None:
+        called = replace(called, origin=Origin(repository=origin, ref="v1", sha="1" * 40))
+    run = drive_of(replace(workflow, calls={JobKey("build"): called}))
+    run.contexts = {"github": {"repository": own} if own else {}}
+    run.settle()
+    secrets = {"A": Secret("a"), "GITHUB_TOKEN": Secret("t")}
+    seen = visible_secrets(run.workflow, run.snapshot, JobKey("build/compile"), secrets)
+    assert set(seen) == expected | {"GITHUB_TOKEN"}
+
+
+def test_inherited_secrets_reach_a_stranger_s_own_calls_where_they_were_given_by_name(linked, drive_of):
+    outer = OUTER.replace("strategy: {matrix: {n: [1, 2]}}\n    ", "").replace('"${{ matrix.n }}"', "1")
+    nested = NESTED.replace('    secrets: {INNER: "${{ secrets.KEY }}-${{ needs.before.outputs.suffix }}"}\n', "@")
+    workflow = linked(outer, nested=nested.replace("@", "    secrets: inherit\n"), build=BUILD)
+    origin = Origin(repository="stranger/lib", ref="v1", sha="1" * 40)
+    nested_one = workflow.calls[JobKey("top")]
+    build = replace(nested_one.calls[JobKey("more")], origin=origin)
+    nested_one = replace(nested_one, origin=origin, calls={JobKey("more"): build})
+    run = drive_of(replace(workflow, calls={JobKey("top"): nested_one}))
+    run.contexts = {"github": {"repository": "octo/app"}}
+    run.settle()
+    run.complete("top/before", SUCCESS)
+    run.settle()
+    secrets = {"OWN": Secret("s"), "OTHER": Secret("o")}
+    seen = visible_secrets(run.workflow, run.snapshot, JobKey("top/more/compile"), secrets)
+    assert {name: secret.reveal() for name, secret in seen.items()} == {"KEY": "s"}
 
 
 def test_secret_that_does_not_evaluate_is_an_error_without_its_value(linked, drive_of):

@@ -73,15 +73,30 @@ def visible_secrets(
 ) -> dict[str, Secret]:
     """Return what a job of the run sees of the run's secrets: for a called workflow's, what was handed down to it.
 
+    As documented for ``secrets: inherit``, only a workflow of the same owner inherits; that two organizations are of
+    one enterprise is not known here. Another owner's gets what it is given by name.
+
     Raises ``InfrastructureError`` when what is handed down does not evaluate, ``KeyError`` for a job there is not.
     """
     visible = dict(secrets)
     token = {name: secret for name, secret in secrets.items() if name.upper() == TOKEN}
     for scope, leg in path_to(scope_of_run(workflow, run), key):
         job = scope.workflow.jobs[local_key(leg.leg.job)]
-        if isinstance(job, CallJob) and not job.inherits_secrets:
+        if isinstance(job, CallJob) and not (job.inherits_secrets and _is_of_one_owner(scope, job)):
             visible = {**token, **_handed_down(scope, job, leg, visible)}
     return visible
+
+
+def _is_of_one_owner(scope: Scope, job: CallJob) -> bool:
+    """Tell whether a workflow and the one that its job calls are of repositories of one owner."""
+    called = scope.workflow.calls[job.key].origin
+    if called is None:
+        # Of the run's own repository, at its commit; so is whoever calls it by its path alone.
+        return scope.workflow.origin is None
+    origin = scope.workflow.origin
+    github: Mapping[str, Any] = scope.run.contexts.get("github") or {}
+    own = origin.repository if origin is not None else str(github.get("repository") or "")
+    return own.partition("/")[0].lower() == called.repository.partition("/")[0].lower()
 
 
 def _handed_down(scope: Scope, job: CallJob, leg: LegSnapshot, secrets: Mapping[str, Secret]) -> dict[str, Secret]:
