@@ -28,7 +28,6 @@ from terraphim_runner.planning.graph import (
     Decision,
     Expand,
     Finish,
-    PlannedCall,
     Reject,
     RunSnapshot,
     Skip,
@@ -123,7 +122,7 @@ class Advancer:
         claims.lock_of_run(connection, run_id)
         now = self._clock.now()
         for job in jobs.of_run(connection, run_id):
-            if isinstance(job.leg, PlannedCall):
+            if job.is_call:
                 # Nobody is left to conclude it.
                 effects.concerned |= jobs.complete(connection, job, Conclusion.CANCELLED, at=now, reason=reason)
             else:

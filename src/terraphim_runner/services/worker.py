@@ -134,7 +134,7 @@ class Worker:
 
     def _finish(self, connection: Connection, job_id: JobId, attempt: int, result: JobResult) -> frozenset[RunId]:
         """Store how an attempt went; return the runs that wait for it in a concurrency group."""
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is None or job.status is not Status.IN_PROGRESS or job.attempt != attempt:
             log.warning("the result of attempt %d of job %s comes too late and is dropped", attempt, job_id)
             return frozenset()
@@ -148,7 +148,7 @@ class Worker:
             reason=excess or result.error or job.cancel_reason,
         )
 
-    def _excess(self, connection: Connection, job: jobs.StoredJob, result: JobResult) -> str | None:
+    def _excess(self, connection: Connection, job: jobs.StandingJob, result: JobResult) -> str | None:
         size_bytes = len(json.dumps(dict(result.outputs))) if result.outputs else 0
         if size_bytes > MAX_OUTPUT_BYTES:
             return f"the job's outputs have {size_bytes} bytes, expected at most {MAX_OUTPUT_BYTES}"
@@ -157,7 +157,7 @@ class Worker:
         return None
 
     def _hand_back(self, connection: Connection, job_id: JobId, attempt: int) -> None:
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is not None and job.status is Status.IN_PROGRESS and job.attempt == attempt:
             jobs.requeue(connection, job, lost=False)
 
