@@ -40,7 +40,7 @@ from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.legs import Effects, cancel_leg
 from terraphim_runner.services.queue import Queue
 from terraphim_runner.services.turns import Turns
-from terraphim_runner.services.workflows import stored_workflow
+from terraphim_runner.services.workflows import prepare_workflow, stored_workflow
 from terraphim_runner.store import claims, jobs, runs
 from terraphim_runner.store.database import Database
 
@@ -78,6 +78,7 @@ class Advancer:
         await self.advance(run_id)
 
     async def _advance_one(self, run_id: RunId) -> set[RunId]:
+        await prepare_workflow(self._database, run_id)
         try:
             effects = await self._database.write(self._decide_and_store, run_id)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, RecursionError) as error:

@@ -31,8 +31,8 @@ MAX_CALLED: Final = 50
 MAX_JOBS: Final = 4096
 """Of a run and all that it calls, a called workflow's as often as it is called. GitHub names no bound."""
 
-MAX_BYTES: Final = 8 * 1024 * 1024
-"""Of all called files together: they are stored with the run."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Of all called files together: they are stored with the run, and parsed for as long as it lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
