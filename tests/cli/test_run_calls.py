@@ -211,7 +211,7 @@ def test_run_of_one_job_of_a_called_workflow_runs_what_it_needs_and_no_more(chec
     assert run("--job", "call").started == ["first", "call/build", "call/lint", "call/test"]
     wrong = run("--job", "call/tset")
     assert wrong.code == 2
-    assert "it has first, call, call/build, call/test, call/lint, other" in wrong.stderr
+    assert "ci.yml has first, call, call/build, call/test, call/lint, other" in wrong.stderr
 
 
 def test_run_with_a_wrong_call_prints_everything_and_starts_nothing(checkout, run):

@@ -150,3 +150,68 @@ def test_run_after_a_killed_one_clears_what_that_left_behind(checkout, tmp_path)
         process.communicate(timeout=20)
     assert checkout.run_here("--workflow", "short.yml").returncode == 0
     assert list(sessions.iterdir()) == []
+
+
+_UNSUPPORTED = "on: push\njobs: {old: {runs-on: linux, container: debian, steps: [{run: echo old}]}}\n"
+
+
+def test_run_is_not_kept_from_what_works_by_a_workflow_of_another_event(checkout):
+    checkout.workflow("other.yml", _UNSUPPORTED)
+    checkout.workflow("mine.yml", "on: release\njobs: {new: {runs-on: linux, steps: [{run: echo new}]}}\n")
+    ran = checkout.run_here("release")
+    assert (ran.returncode, "│   new" in ran.stdout) == (0, True), ran.stderr
+    refused = checkout.run_here("push")
+    assert (refused.returncode, "other.yml:2:30: 'container' is not supported yet" in refused.stderr) == (2, True)
+
+
+def test_run_of_one_job_looks_in_every_workflow_for_it(checkout):
+    checkout.workflow("a.yml", _UNSUPPORTED)
+    checkout.job("      - run: echo found\n", "b.yml")
+    ran = checkout.run_here("--job", "JOB")
+    assert (ran.returncode, "│   found" in ran.stdout) == (0, True), ran.stderr
+    missed = checkout.run_here("--job", "none")
+    assert missed.returncode == 2
+    assert "found no job 'none'; .github/workflows/a.yml has old; .github/workflows/b.yml has job" in missed.stderr
+
+
+def test_run_with_wrong_inputs_runs_nothing(checkout):
+    checkout.workflow("a.yml", "on: workflow_dispatch\njobs: {a: {runs-on: linux, steps: [{run: echo ran}]}}\n")
+    checkout.workflow(
+        "b.yml",
+        "on: {workflow_dispatch: {inputs: {who: {required: true}}}}\n"
+        "jobs: {b: {runs-on: linux, steps: [{run: echo ran}]}}\n",
+    )
+    refused = checkout.run_here("workflow_dispatch")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "input 'who' is required" in refused.stderr
+
+
+def test_run_tells_its_name_and_what_an_annotation_says(checkout):
+    checkout.workflow(
+        "ci.yml",
+        """
+name: CI
+run-name: by ${{ github.actor }}
+on: push
+jobs: {job: {runs-on: linux, steps: [{run: "echo '::error file=a.c,line=3,col=4::bad%0Amore'"}]}}
+""",
+    )
+    said = checkout.run_here().stdout
+    assert "CI: started, called 'by local'" in said
+    assert "│   failure at a.c:3:4: bad\n" in said
+
+
+def test_plan_tells_the_group_that_the_whole_run_waits_for(checkout):
+    text = (
+        "on: push\nconcurrency: {{group: 'x-${{{{ github.actor }}}}', {}}}\n"
+        "jobs: {{a: {{runs-on: x, steps: [run: a]}}}}\n"
+    )
+    checkout.workflow("ci.yml", text.format("cancel-in-progress: true"))
+    planned = checkout.run("plan", "push", "--workflow", "ci.yml").stdout
+    assert "it waits for its turn in 'x-local', and cancels what is in progress there\n" in planned
+    checkout.workflow("ci.yml", text.format("queue: max"))
+    planned = json.loads(checkout.run("plan", "push", "--workflow", "ci.yml", "--format", "json").stdout)
+    assert planned["concurrency"] == {"name": "x-local", "cancel_in_progress": False, "queue": "max"}
+    checkout.workflow("ci.yml", text.format("cancel-in-progress: '${{ fromJSON(github.actor) }}'"))
+    refused = checkout.run("plan", "push", "--workflow", "ci.yml")
+    assert (refused.returncode, "[expression-evaluation]" in refused.stderr) == (2, True)

@@ -1,14 +1,19 @@
 """Calls of reusable workflows: their jobs, inputs, secrets, outputs, conclusions and cancellation."""
 
+from dataclasses import replace
+
 import pytest
 
 from terraphim_runner.model.errors import InfrastructureError
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
-from terraphim_runner.planning import outline
-from terraphim_runner.planning.calls import job_scope, locate, visible_secrets
+from terraphim_runner.planning import advance, outline
+from terraphim_runner.planning.calls import MAX_INPUT_BYTES, job_scope, locate, visible_secrets
 from terraphim_runner.planning.explanation import explain_jobs
+from terraphim_runner.planning.legs import MAX_INPUT_BYTES as MAX_LEGS_INPUT_BYTES
+from terraphim_runner.planning.outcome import MAX_OUTPUT_BYTES
+from terraphim_runner.workflow.tree import Origin
 
 SUCCESS, FAILURE, CANCELLED, SKIPPED = (
     Conclusion.SUCCESS,
@@ -247,6 +252,47 @@ def test_inherited_secrets_are_all_seen_and_others_none(linked, drive_of):
         assert set(visible_secrets(run.workflow, run.snapshot, JobKey("deploy"), {"A": Secret("a")})) == {"A"}
 
 
+@pytest.mark.parametrize(
+    ("own", "origin", "expected"),
+    [
+        ("octo/app", "OCTO/lib", {"A"}),
+        ("octo/app", "stranger/lib", set()),
+        ("octo/app", "octo-labs/lib", set()),
+        ("octo/app", None, {"A"}),
+        (None, "octo/lib", set()),
+    ],
+)
+def test_inherited_secrets_stay_with_one_owner(linked, drive_of, own, origin, expected):
+    workflow = linked(CALLER.replace("    with:", "    secrets: inherit\n    with:"), build=BUILD)
+    called = workflow.calls[JobKey("build")]
+    if origin is not None:
+        called = replace(called, origin=Origin(repository=origin, ref="v1", sha="1" * 40))
+    run = drive_of(replace(workflow, calls={JobKey("build"): called}))
+    run.contexts = {"github": {"repository": own} if own else {}}
+    run.settle()
+    secrets = {"A": Secret("a"), "GITHUB_TOKEN": Secret("t")}
+    seen = visible_secrets(run.workflow, run.snapshot, JobKey("build/compile"), secrets)
+    assert set(seen) == expected | {"GITHUB_TOKEN"}
+
+
+def test_inherited_secrets_reach_a_stranger_s_own_calls_where_they_were_given_by_name(linked, drive_of):
+    outer = OUTER.replace("strategy: {matrix: {n: [1, 2]}}\n    ", "").replace('"${{ matrix.n }}"', "1")
+    nested = NESTED.replace('    secrets: {INNER: "${{ secrets.KEY }}-${{ needs.before.outputs.suffix }}"}\n', "@")
+    workflow = linked(outer, nested=nested.replace("@", "    secrets: inherit\n"), build=BUILD)
+    origin = Origin(repository="stranger/lib", ref="v1", sha="1" * 40)
+    nested_one = workflow.calls[JobKey("top")]
+    build = replace(nested_one.calls[JobKey("more")], origin=origin)
+    nested_one = replace(nested_one, origin=origin, calls={JobKey("more"): build})
+    run = drive_of(replace(workflow, calls={JobKey("top"): nested_one}))
+    run.contexts = {"github": {"repository": "octo/app"}}
+    run.settle()
+    run.complete("top/before", SUCCESS)
+    run.settle()
+    secrets = {"OWN": Secret("s"), "OTHER": Secret("o")}
+    seen = visible_secrets(run.workflow, run.snapshot, JobKey("top/more/compile"), secrets)
+    assert {name: secret.reveal() for name, secret in seen.items()} == {"KEY": "s"}
+
+
 def test_secret_that_does_not_evaluate_is_an_error_without_its_value(linked, drive_of):
     caller = CALLER.replace("    with:", '    secrets: {K: "${{ fromJSON(secrets.A) }}"}\n    with:')
     run = drive_of(linked(caller, build=BUILD))
@@ -262,6 +308,51 @@ def test_output_that_does_not_evaluate_fails_the_call(linked, drive_of):
     assert run.leg("build").conclusion is FAILURE
     assert "the output 'verdict' does not evaluate" in run.rejected["build"][0]
     assert "deploy" in run.skipped
+
+
+def test_outputs_of_a_call_are_bounded_as_those_of_a_job_are(linked, drive_of):
+    many = "".join(f'      o{number}: {{value: "${{{{ jobs.compile.outputs.file }}}}"}}\n' for number in range(5000))
+    build = BUILD.replace("    outputs:\n", f"    outputs:\n{many}", 1)
+    run = drive_of(linked(CALLER, build=build)).run({"build/compile": {"file": "x" * (MAX_OUTPUT_BYTES - 100)}})
+    assert run.leg("build").conclusion is FAILURE
+    assert run.leg("build").outputs == {}
+    assert run.rejected["build"] == (
+        f"the outputs of the workflow have more than {MAX_OUTPUT_BYTES} bytes; expected less",
+    )
+
+
+def test_inputs_of_a_call_are_bounded(linked, drive_of):
+    many = "".join(f"      i{number}: {{type: string, default: '${{{{ vars.VERSION }}}}'}}\n" for number in range(100))
+    build = BUILD.replace("    inputs:\n", f"    inputs:\n{many}", 1)
+    run = drive_of(linked(CALLER, build=build))
+    run.contexts = {"vars": {"VERSION": "x" * (MAX_INPUT_BYTES // 50)}}
+    run.settle()
+    (message,) = run.rejected["build"]
+    assert (
+        message
+        == f"the inputs of './.github/workflows/build.yml' have more than {MAX_INPUT_BYTES} bytes; expected less"
+    )
+
+
+def test_inputs_of_all_legs_of_a_call_are_bounded_together(linked, drive_of):
+    numbers = ", ".join(map(str, range(256)))
+    caller = CALLER.replace("with: {system: mac}", f"strategy: {{matrix: {{n: [{numbers}]}}}}")
+    run = drive_of(linked(caller, build=BUILD))
+    run.contexts = {"vars": {"VERSION": "x" * 100_000}}
+    run.settle()
+    (message,) = run.rejected["build"]
+    assert message == f"the inputs of all its legs have more than {MAX_LEGS_INPUT_BYTES} bytes; expected less"
+
+
+def test_calls_are_planned_in_portions_of_a_bounded_size(linked, drive_of):
+    jobs = "".join(f"  c{number}:\n    uses: ./.github/workflows/build.yml\n" for number in range(40))
+    build = BUILD.replace("runs-on: ${{ inputs.system }}", "runs-on: x")
+    run = drive_of(linked(f"on: push\njobs:\n{jobs}", build=build))
+    run.contexts = {"vars": {"VERSION": "x" * 2_000_000}}
+    decisions = advance(run.workflow, run.snapshot)
+    assert 15 < len(decisions) < 20
+    assert run.run({}).conclusion is SUCCESS
+    assert len(run.started) == 40 * 3
 
 
 def test_unknown_job_of_a_call_is_a_key_error(linked, drive_of):

@@ -114,6 +114,13 @@ def test_explain_json_has_every_workflow_and_job(invoke: Callable, checkout: Pat
     assert second["reason"] == "the event is 'push', the workflow runs on 'issues'"
 
 
+def test_explain_run_whose_group_does_not_evaluate_runs_no_job(invoke: Callable, checkout: Path):
+    text = "on: push\nconcurrency: {group: '${{ github.head_ref }}'}\njobs: {a: {runs-on: x, steps: [{run: x}]}}\n"
+    (checkout / ".github/workflows/ci.yml").write_text(text)
+    told = invoke("push").stdout
+    assert "  a: fails without running: 'concurrency' has an empty string as its group; expected a name" in told
+
+
 def test_explain_missing_input_is_the_reason(invoke: Callable):
     assert "is not triggered: input 'go' is required" in invoke("workflow_dispatch").stdout
 

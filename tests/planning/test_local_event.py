@@ -266,6 +266,35 @@ def test_event_file_of_a_new_branch_is_judged_on_its_own_commits(repository: Pat
     assert local_event("push", repository, file, {}).changed_files == ()
 
 
+@pytest.mark.parametrize(
+    ("commits", "files"),
+    [
+        pytest.param(
+            [
+                {"added": ["b"], "modified": ["a"], "removed": []},
+                {"added": [], "modified": ["a"], "removed": ["c", 7]},
+                {"added": [], "modified": [], "removed": []},
+            ],
+            ("a", "b", "c"),
+            id="webhook",
+        ),
+        pytest.param([{"added": ["b"], "modified": [], "removed": []}, {"id": "f" * 40}], None, id="partly-told"),
+        pytest.param([{"added": [], "modified": [], "removed": []}], None, id="empty"),
+        pytest.param([{"added": ["b"], "modified": [], "removed": []}] * 2048, None, id="cut-short"),
+        pytest.param(["b"], None, id="no-commits"),
+    ],
+)
+def test_event_file_of_commits_that_are_elsewhere_is_judged_on_the_files_that_it_names(
+    repository: Path, tmp_path: Path, commits: list[object], files: tuple[str, ...] | None
+):
+    event_file = tmp_path / "event.json"
+    event_file.write_text(
+        json.dumps({"ref": "refs/heads/main", "before": "d" * 40, "after": "e" * 40, "commits": commits})
+    )
+
+    assert local_event("push", repository, event_file, {}).changed_files == files
+
+
 def test_event_file_of_another_event_is_refused(repository: Path, tmp_path: Path):
     file = tmp_path / "event.json"
     file.write_text('{"action": "created", "issue": {}}')

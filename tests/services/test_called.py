@@ -6,7 +6,9 @@ import pytest
 
 from terraphim_runner.model.ids import RunId
 from terraphim_runner.model.states import Conclusion
-from terraphim_runner.services.advance import MAX_LEGS
+from terraphim_runner.planning.outcome import MAX_RUN_OUTPUT_BYTES
+from terraphim_runner.services.advance import MAX_PLANNED_BYTES
+from terraphim_runner.services.bounds import MAX_LEGS
 from terraphim_runner.store import jobs, tables
 
 pytestmark = pytest.mark.anyio
@@ -197,3 +199,41 @@ async def test_run_that_cannot_go_on_ends_its_calls(floor):
         "deploy/build": "cancelled",
         "deploy/never": "skipped",
     }
+
+
+async def test_outputs_of_calls_count_towards_the_bound_of_the_run(floor):
+    numbers = ", ".join(map(str, range(60)))
+    caller = (
+        "on: push\njobs:\n  first: {runs-on: x, steps: [{run: x}]}\n"
+        f"  deploy:\n    needs: first\n    strategy: {{fail-fast: false, matrix: {{n: [{numbers}]}}}}\n"
+        "    uses: ./.github/workflows/called.yml\n    with: {text: '${{ needs.first.outputs.text }}'}\n"
+    )
+    called = (
+        "on:\n  workflow_call:\n    inputs: {text: {type: string}}\n"
+        "    outputs: {text: {value: \"${{ format('{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}', inputs.text) }}\"}}\n"
+        "jobs:\n  build: {if: false, runs-on: x, steps: [{run: x}]}\n"
+    )
+    run = await floor.push(caller, called)
+    await floor.end(run, "first", outputs={"text": "x" * 90_000})
+    rows = await floor.database.read(jobs.describe, run)
+    refused = [row for row in rows if "bytes with this call's" in (row["reason"] or "")]
+    assert len(refused) == 60 - MAX_RUN_OUTPUT_BYTES // 900_000
+    assert all(row["conclusion"] == "failure" and row["outputs"] == {} for row in refused)
+
+
+async def test_inputs_of_calls_are_bounded_in_one_run(floor):
+    caller = "on: push\njobs:\n  first: {runs-on: x, steps: [{run: x}]}\n" + "".join(
+        f"  c{number}:\n    needs: first\n    uses: ./.github/workflows/called.yml\n"
+        "    with: {text: '${{ needs.first.outputs.text }}'}\n"
+        for number in range(70)
+    )
+    called = (
+        "on:\n  workflow_call:\n    inputs: {text: {type: string}}\njobs:\n"
+        "  build: {if: false, runs-on: x, steps: [{run: x}]}\n"
+    )
+    run = await floor.push(caller, called)
+    await floor.end(run, "first", outputs={"text": "x" * 1_000_000})
+    reasons = [row["reason"] or "" for row in await floor.database.read(jobs.describe, run)]
+    refused = sum(f"of the run would have over {MAX_PLANNED_BYTES} bytes" in reason for reason in reasons)
+    assert refused == 70 - MAX_PLANNED_BYTES // 1_000_000
+    assert (await floor.state(run)) == ("completed", "failure")

@@ -303,3 +303,41 @@ async def test_job_that_waits_is_not_looked_after_as_if_a_machine_ran_it(floor):
     assert (await floor.job(second, "j0")).status is Status.PENDING
     found = await floor.database.read(jobs.unfinished)
     assert second not in {job.run_id for job in found}
+
+
+async def test_run_whose_leg_cannot_be_read_gives_its_groups_up_and_holds_nobody_up(floor):
+    first, second = [await floor.push(jobs_in("deploy")) for _ in range(2)]
+    begun = await floor.begin(first, "j0")
+
+    def damage(connection):
+        connection.execute(tables.jobs.update().where(tables.jobs.c.id == int(begun.id)).values(leg={"key": 1}))
+
+    await floor.database.write(damage)
+    await floor.recovery.sweep_once(starting=True)
+    assert await floor.state(first) == ("completed", "failure")
+    # Its host was lost with it: the next sweep asks nobody, and the group is free.
+    await floor.recovery.sweep_once(starting=True)
+    assert await floor.legs(first) in ({"j0": "failure"}, {"j0": "cancelled"})
+    assert await floor.legs(second) == {"j0": "queued"}
+
+
+async def test_job_that_is_on_its_way_out_closes_no_circle(floor):
+    def run_in(group, job, more=""):
+        return (
+            f"on: push\nconcurrency: {group}\njobs:\n  first: {{runs-on: x, steps: [{{run: x}}]}}\n"
+            f"  late: {{needs: first, concurrency: {job}, runs-on: x, steps: [{{run: x}}]}}\n{more}"
+        )
+
+    other = "  other: {runs-on: x, steps: [{run: x}]}\n"
+    one = await floor.push(run_in("x", "y", other))
+    two = await floor.push(run_in("y", "x"))
+    await floor.end(one, "first")
+    assert (await floor.legs(one))["late"] == "pending"
+    # Somebody takes the place of the job that waits for 'y', and the server dies before that run is told.
+    await floor.push(run_in("y", "z"), crash=True)
+    await floor.end(two, "first")
+    assert (await floor.legs(two))["late"] == "pending"
+    await floor.recovery.sweep_once()
+    assert (await floor.legs(one))["late"] == "cancelled"
+    await floor.end(one, "other")
+    assert (await floor.legs(two))["late"] == "queued"

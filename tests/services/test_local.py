@@ -20,6 +20,7 @@ class Told:
 
     def __init__(self):
         self.ended = {}
+        self.rejected = {}
         self.begun = []
         self.at_work = {}
 
@@ -53,7 +54,7 @@ class Told:
         self.ended[job] = Conclusion.SKIPPED
 
     async def job_rejected(self, job, name, diagnostics):
-        raise AssertionError(diagnostics)
+        self.rejected[job] = diagnostics[0].message
 
     def _enter(self, leg):
         taken = {group.name.casefold() for other in self.at_work.values() for group in other.groups}
@@ -127,3 +128,14 @@ def test_run_cancelled_while_legs_wait_for_a_turn_ends_with_all_of_them_cancelle
     run.cancel()
     assert anyio.run(finish, run) is Conclusion.CANCELLED
     assert told.begun == []
+
+
+def test_calls_that_multiply_are_bounded_as_on_a_server():
+    numbers = ", ".join(map(str, range(30)))
+    matrix = f"    strategy: {{fail-fast: false, matrix: {{n: [{numbers}]}}}}\n"
+    root = f"on: push\njobs:\n  top:\n{matrix}    uses: ./.github/workflows/called.yml\n"
+    jobs = "".join(f"  a{number}:\n    runs-on: x\n    steps: [{{run: x}}]\n{matrix}" for number in range(3))
+    run, told = run_of(root, f"on: workflow_call\njobs:\n{jobs}")
+    assert anyio.run(run.execute) is Conclusion.FAILURE
+    assert set(told.rejected.values()) == {"the run would have 1050 jobs with this one's, expected at most 1024"}
+    assert len(told.begun) == 33 * 30

@@ -16,7 +16,8 @@ from terraphim_runner.model.ids import DeliveryId, HostId, JobId, LegKey, RunId
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.ports import Checkout, CheckoutRequest, SourceTree
-from terraphim_runner.services.advance import MAX_LEGS, Advancer
+from terraphim_runner.services.advance import Advancer
+from terraphim_runner.services.bounds import MAX_LEGS
 from terraphim_runner.services.calls import Fetch
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.intake import MAX_AT_ONCE, MAX_JOBS, Addresses, Intake

@@ -147,6 +147,19 @@ def test_link_of_a_hostile_number_of_wrong_calls_stays_quick_and_short():
     assert linked.has_errors
 
 
+def test_link_of_a_hostile_number_of_right_calls_stays_quick():
+    inputs = "".join(f"      input-number-{number}: {{type: string}}\n" for number in range(12_000))
+    leaf = f"on:\n  workflow_call:\n    inputs:\n{inputs}jobs:\n{JOB.format('build')}"
+    middle = calling(*["leaf"] * 12_000)
+    linker = Linker(workflow(calling("middle", on="push")))
+    linker.add(at("middle"), CalledFile(text=middle))
+    linker.add(at("leaf"), CalledFile(text=leaf))
+    began = time.monotonic()
+    linked = linker.link()
+    assert time.monotonic() - began < 5
+    assert rules(linked) == ["call-jobs"]
+
+
 def test_source_of_a_diagnostic_is_the_text_of_its_file():
     linked = link(workflow(calling("a", on="push")), files(a="on: workflow_call\njobs: {}\n"))
     first, second = linked.diagnostics

@@ -39,6 +39,29 @@ def test_validate_without_paths_checks_the_workflows_of_the_directory(repository
     assert (result.exit_code, result.stdout, result.stderr) == (0, "2 workflows, no problems\n", "")
 
 
+def test_validate_checkout_means_its_workflows_and_no_other_files(repository: Path) -> None:
+    (repository / ".github/workflows/a.yml").write_text(GOOD)
+    (repository / "compose.yml").write_text("services: {}\n")
+    for argument in (".", str(repository)):
+        result = validated(argument)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "1 workflow, no problems\n", "")
+
+
+@pytest.mark.parametrize(("last", "code"), [(11, 0), (12, 2)])
+def test_validate_calls_that_lead_too_far_are_told_where_they_begin(repository: Path, last: int, code: int) -> None:
+    folder = repository / ".github/workflows"
+    call = "jobs: {{ other: {{ uses: ./.github/workflows/l2.yml }}, c: {{ uses: ./.github/workflows/l{}.yml }} }}\n"
+    (folder / "l1.yml").write_text("on: push\n" + call.format(3))
+    (folder / "l2.yml").write_text("on: workflow_call\n" + GOOD.partition("\n")[2])
+    for level in range(3, last + 1):
+        below = call.format(level + 1) if level < last else GOOD.partition("\n")[2]
+        (folder / f"l{level}.yml").write_text("on: workflow_call\n" + below)
+    result = validated(".github/workflows/l1.yml", "--no-warnings", "--format", "json")
+    assert result.exit_code == code
+    told = {(item["rule"], item["span"]["start"]["column"]) for item in json.loads(result.stdout)["diagnostics"]}
+    assert told == (set() if code == 0 else {("call-depth", 65)})
+
+
 def test_validate_file_with_mistakes_shows_the_place_and_exits_2() -> None:
     Path("bad.yml").write_text("on: push\njobs: {}\n")
     result = validated("bad.yml")
@@ -204,7 +227,12 @@ def test_validate_what_is_legal_and_not_carried_out_yet_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [("--disable", "not-supported", "--disable", "unpinned-action"), ("--no-warnings",)]
+    "options",
+    [
+        ("--disable", "not-supported", "--disable", "unpinned-action"),
+        ("--disable", "not-supported, unpinned-action"),
+        ("--no-warnings",),
+    ],
 )
 def test_validate_what_is_not_carried_out_yet_can_be_disabled(options: tuple[str, ...]) -> None:
     Path("w.yml").write_text(ACTION)

@@ -179,9 +179,10 @@ class _LegReporter:
             "column": annotation.column,
             "end_column": annotation.end_column,
         }
-        place = f"{annotation.file or ''}:{annotation.line or ''}"
         if annotation.file:
-            self._console.emit("annotation", data, f"{self._leg.name} │   {annotation.level} at {place}")
+            place = ":".join(str(part) for part in (annotation.file, annotation.line, annotation.column) if part)
+            said = (annotation.title or annotation.message).partition("\n")[0]
+            self._console.emit("annotation", data, f"{self._leg.name} │   {annotation.level} at {place}: {said}")
         elif self._console.machine_readable:
             self._console.emit("annotation", data, "")
 

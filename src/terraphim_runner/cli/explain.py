@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,6 +18,7 @@ from terraphim_runner.expressions.explanation import Part
 from terraphim_runner.model.event import Event
 from terraphim_runner.planning import Outlook, dispatch_inputs, github_context, run_name
 from terraphim_runner.planning.explanation import JobExplanation, explain_jobs
+from terraphim_runner.planning.groups import run_group
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.triggers import match
 
@@ -109,6 +110,10 @@ def _explain(workflow: Workflow, event: Event, variables: Mapping[str, str]) -> 
         "inputs": dict(inputs.values),
     }
     jobs = explain_jobs(workflow, event.name, contexts)
+    group = run_group(workflow, contexts)
+    if isinstance(group, tuple):
+        # The run ends before any job is looked at.
+        jobs = tuple(replace(job, outlook=Outlook.REJECTED, reason=group[0].message, legs=None) for job in jobs)
     name = run_name(workflow, contexts)
     return _Explained(workflow=workflow, triggered=True, reason=verdict.reason, jobs=jobs, run_name=name)
 

@@ -16,11 +16,14 @@ from terraphim_runner.cli.event_file import Members, check_kind, read_payload
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event, Repository
 from terraphim_runner.workflow.events import EVENTS
+from terraphim_runner.workflow.payloads import member
 
 _PULL_REQUESTS: Final = frozenset(
     {"pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"}
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_MAX_TOLD_COMMITS: Final = 2048
+"""A webhook names at most as many commits, so one of that many may have more."""
 
 
 def local_event(name: str, repo: Path, event_file: Path | None, inputs: Mapping[str, str]) -> Event:
@@ -81,7 +84,28 @@ def _push(event: Event, members: Members, checkout: LocalCheckout) -> Event:
     if members.get("deleted", "true or false", bool) or (sha == NO_COMMIT and event.sha != NO_COMMIT):
         payload = {**event.payload, "ref": ref, "deleted": True}
         return _on_default_branch(replace(event, payload=payload), checkout)
-    return replace(event, ref=ref, sha=sha, before=before, changed_files=_pushed_files(event, checkout, before, sha))
+    files = _pushed_files(event, checkout, before, sha)
+    return replace(
+        event, ref=ref, sha=sha, before=before, changed_files=_told_files(event.payload) if files is None else files
+    )
+
+
+def _told_files(payload: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the files that a push's commits name: they stand in for the diff of commits that are not here.
+
+    GitHub lists them in webhooks, and leaves them out of what a workflow sees. None when they are not all told.
+    """
+    commits: object = payload.get("commits")
+    if not isinstance(commits, list) or len(cast("list[object]", commits)) >= _MAX_TOLD_COMMITS:
+        return None
+    files: set[str] = set()
+    for commit in cast("list[object]", commits):
+        for kind in ("added", "modified", "removed"):
+            names = member(cast("dict[str, Any]", commit), kind) if isinstance(commit, dict) else None
+            if not isinstance(names, list):
+                return None
+            files.update(name for name in cast("list[object]", names) if isinstance(name, str))
+    return tuple(sorted(files)) or None
 
 
 def _pushed_files(event: Event, checkout: LocalCheckout, before: str | None, sha: str) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +12,7 @@ import typer
 from terraphim_runner.cli.arguments import pairs
 from terraphim_runner.cli.console import for_terminal
 from terraphim_runner.cli.local_event import local_event
-from terraphim_runner.cli.workflow_file import read_linked
+from terraphim_runner.cli.workflow_file import print_diagnostics, read_linked
 from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
 from terraphim_runner.planning import (
@@ -24,8 +25,12 @@ from terraphim_runner.planning import (
     selectable,
 )
 from terraphim_runner.planning.diagrams import render_mermaid, render_svg
+from terraphim_runner.planning.graph import PlannedGroup
+from terraphim_runner.planning.groups import run_group
 from terraphim_runner.workflow.tree import Workflow
 from terraphim_runner.workflow.triggers import match
+
+_BAD_INPUT: Final = 2
 
 
 class Format(StrEnum):
@@ -70,8 +75,14 @@ def plan(
     contexts = _contexts(parsed, what, variables)
     listed = outline(chosen, event, contexts)
     name = run_name(parsed, contexts)
+    group = _group(parsed, contexts)
     if form is Format.JSON:
-        triggered = {"triggered": verdict.matched, "trigger_reason": verdict.reason, "run_name": name}
+        triggered = {
+            "triggered": verdict.matched,
+            "trigger_reason": verdict.reason,
+            "run_name": name,
+            "concurrency": None if group is None else asdict(group),
+        }
         typer.echo(json.dumps({**triggered, **listed.to_json()}, indent=2))
         return
     if form in _PICTURES:
@@ -80,8 +91,19 @@ def plan(
     if not verdict.matched:
         typer.echo(for_terminal(f"{event} does not trigger {parsed.path}: {verdict.reason}. If it did:"))
     typer.echo(for_terminal(f"the run is called {name!r}"))
+    if group is not None:
+        cancels = ", and cancels what is in progress there" if group.cancel_in_progress else ""
+        typer.echo(for_terminal(f"it waits for its turn in {group.name!r}{cancels}"))
     for line in listed.render().splitlines():
         typer.echo(for_terminal(line))
+
+
+def _group(workflow: Workflow, contexts: dict[str, Any]) -> PlannedGroup | None:
+    group = run_group(workflow, contexts)
+    if isinstance(group, tuple):
+        print_diagnostics((diagnostic, workflow.source) for diagnostic in group)
+        raise typer.Exit(_BAD_INPUT)
+    return group
 
 
 def _only(workflow: Workflow, job: str) -> Workflow:

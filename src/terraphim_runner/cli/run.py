@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,13 +27,14 @@ from terraphim_runner.model.errors import UsageError
 from terraphim_runner.model.event import Event
 from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion
-from terraphim_runner.planning import dispatch_inputs, github_context, select_job, selectable
+from terraphim_runner.planning import dispatch_inputs, github_context, run_name, select_job, selectable
 from terraphim_runner.planning.graph import Planned, PlannedLeg
 from terraphim_runner.planning.groups import run_group
 from terraphim_runner.ports import MachineSpec, Provider, Session
 from terraphim_runner.reports import RunReport
 from terraphim_runner.services.calls import resolve
 from terraphim_runner.services.local import LocalPlan, LocalRun
+from terraphim_runner.workflow.support import unsupported
 from terraphim_runner.workflow.tree import CallJob, Workflow
 from terraphim_runner.workflow.triggers import match
 
@@ -41,6 +42,8 @@ _SERVER_URL = "https://github.com"
 _API_URL = "https://api.github.com"
 _BAD_INPUT = 2
 _IMAGE = "default"
+_MAX_TOLD = 4
+"""Workflows whose jobs are listed when none has the wanted one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,6 @@ class _Choices:
     """What the command line asks for, checked."""
 
     repository: Path
-    job: str | None
     secrets: Mapping[str, Secret]
     variables: Mapping[str, str]
     environment: Mapping[str, str]
@@ -89,7 +91,6 @@ def run(
     secrets = read_pairs_file(secret_file) if secret_file else {}
     choices = _Choices(
         repository=repo,
-        job=job,
         secrets={name: Secret(value) for name, value in secrets.items()} | secret_pairs(secret or [], os.environ),
         variables=pairs(var or [], "--var"),
         environment=pairs(env or [], "--env"),
@@ -101,6 +102,9 @@ def run(
     )
     what = local_event(event, repo, event_file, choices.inputs)
     workflows = _linked(_triggered(_read(repo, workflow), what, named=workflow is not None), repo)
+    workflows = _supported(_only(workflows, job))
+    for each in workflows:
+        _inputs(each, what)
     conclusions: list[Conclusion] = []
     try:
         conclusions = anyio.run(_run_all, workflows, what, choices)
@@ -118,7 +122,7 @@ def _read(repository: Path, named: Path | None) -> list[Workflow]:
     broken = False
     for path in workflow_paths(repository, named):
         try:
-            workflows.append(read_workflow(path, repository))
+            workflows.append(read_workflow(path, repository, to_run=False))
         except typer.Exit:
             # Every broken file is told before the command ends.
             broken = True
@@ -143,6 +147,15 @@ def _triggered(workflows: list[Workflow], event: Event, *, named: bool) -> list[
     return kept
 
 
+def _supported(workflows: list[Workflow]) -> list[Workflow]:
+    """Return the workflows, none of which asks for what is not carried out yet: that goes to stderr and ends it."""
+    gaps = [(gap, workflow.source) for workflow in workflows for gap in unsupported(workflow)]
+    if gaps:
+        print_diagnostics(gaps)
+        raise typer.Exit(_BAD_INPUT)
+    return workflows
+
+
 def _linked(workflows: list[Workflow], repository: Path) -> list[Workflow]:
     """Return the workflows with all that they call; what is wrong goes to stderr and ends the command."""
     if not any(isinstance(job, CallJob) for workflow in workflows for job in workflow.jobs.values()):
@@ -160,16 +173,18 @@ def _linked(workflows: list[Workflow], repository: Path) -> list[Workflow]:
     return linked
 
 
-def _only(workflow: Workflow, wanted: str | None) -> Workflow:
-    """Return the workflow with the wanted job and all that it needs, directly or not."""
+def _only(workflows: list[Workflow], wanted: str | None) -> list[Workflow]:
+    """Return the workflows that have the wanted job, each with that job and all that it needs, directly or not."""
     if wanted is None:
-        return workflow
-    try:
-        return select_job(workflow, wanted)
-    except KeyError:
-        raise UsageError(
-            f"found no job {wanted!r} in {workflow.path}; it has {', '.join(selectable(workflow))}"
-        ) from None
+        return workflows
+    kept: list[Workflow] = []
+    for workflow in workflows:
+        with suppress(KeyError):
+            kept.append(select_job(workflow, wanted))
+    if not kept:
+        there = "; ".join(f"{each.path} has {', '.join(selectable(each))}" for each in workflows[:_MAX_TOLD])
+        raise UsageError(f"found no job {wanted!r}; {there}")
+    return kept
 
 
 async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -> list[Conclusion]:
@@ -179,7 +194,7 @@ async def _run_all(workflows: list[Workflow], event: Event, choices: _Choices) -
         # What an earlier run left behind that could not clean up; other runs' machines are locked and stay.
         await provider.sweep()
         for number, workflow in enumerate(workflows, start=1):
-            conclusion = await _run_one(_only(workflow, choices.job), number, event, choices, provider)
+            conclusion = await _run_one(workflow, number, event, choices, provider)
             conclusions.append(conclusion)
             if conclusion is Conclusion.CANCELLED:
                 break
@@ -216,7 +231,10 @@ async def _run_one(workflow: Workflow, number: int, event: Event, choices: _Choi
     )
     execution = LocalRun(plan, console)
     started_at = datetime.now(UTC)
-    console.emit("run_started", {"workflow": workflow.path, "event": event.name}, f"{workflow.title}: started")
+    name = run_name(workflow, contexts)
+    called = f", called {name!r}" if workflow.run_name is not None else ""
+    began = {"workflow": workflow.path, "event": event.name, "run_name": name}
+    console.emit("run_started", began, f"{workflow.title}: started{called}")
     conclusion = await _execute(execution, console)
     console.report(
         RunReport(

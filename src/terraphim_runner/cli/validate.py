@@ -14,7 +14,7 @@ from terraphim_runner.cli.local_actions import LocalActions, is_workflow_folder,
 from terraphim_runner.cli.source_file import read_source
 from terraphim_runner.cli.workflow_file import local_files
 from terraphim_runner.model.errors import UsageError
-from terraphim_runner.model.source import Diagnostic, Severity
+from terraphim_runner.model.source import Diagnostic, Related, Severity
 from terraphim_runner.reports.validation import (
     CheckedFile,
     RuleText,
@@ -35,6 +35,7 @@ from terraphim_runner.workflow.tree import CallJob, Workflow
 _DEFAULT: Final = Path(".github/workflows")
 _SUFFIXES: Final = (".yml", ".yaml")
 _NOT_SUPPORTED: Final = RuleText(id="not-supported", summary="legal, and not carried out by this runner yet")
+_OF_ALL_CALLS: Final = frozenset({"call-depth", "call-count", "call-size"})
 _OK: Final = 0
 _INVALID: Final = 2
 
@@ -61,7 +62,9 @@ def register(app: typer.Typer) -> None:
 def _validate(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Workflow files, action.yml files, or directories of them.", show_default=str(_DEFAULT)),
+        typer.Argument(
+            help="Workflow files, action.yml files, directories of them, or checkouts.", show_default=str(_DEFAULT)
+        ),
     ] = None,
     *,
     output: Annotated[
@@ -70,7 +73,9 @@ def _validate(
             "--format", help="text for people, json for programs, github for a step's log, sarif for code scanning."
         ),
     ] = _Format.TEXT,
-    disable: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this.")] = None,
+    disable: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Do not warn of this; several with commas.")
+    ] = None,
     warnings: Annotated[bool, typer.Option("--warnings/--no-warnings", help="Warn of what is legal and bites.")] = True,
 ) -> None:
     """Check workflow and action files by GitHub's rules: exit 0 when all are right, 2 when one is wrong or missing.
@@ -95,11 +100,12 @@ def _validate(
 def _disabled(names: list[str]) -> frozenset[str]:
     """Return the rules that are switched off. A parser's warning can be, too, so only a near miss is refused."""
     known = [*(rule.id for rule in RULES), _NOT_SUPPORTED.id]
-    for name in names:
+    wanted = [name.strip() for item in names for name in item.split(",")]
+    for name in wanted:
         near = difflib.get_close_matches(name, known, n=1)
         if name not in known and near:
             raise UsageError(f"found --disable {name!r}, which is no rule; did you mean {near[0]!r}?")
-    return frozenset(names)
+    return frozenset(wanted)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -123,10 +129,15 @@ def _is_action(file: Path) -> bool:
 
 
 def _inside(directory: Path) -> list[Path]:
-    """Return the metadata of the action that a directory holds, else every workflow in it."""
+    """Return the action's metadata, else the checkout's workflows, else every workflow that lies in the directory."""
     metadata = next((directory / name for name in FILE_NAMES if (directory / name).exists()), None)
     if metadata is not None and _is_action(metadata):
         return [metadata]
+    folder = directory / _DEFAULT
+    return (_workflows(folder) if folder.is_dir() else []) or _workflows(directory)
+
+
+def _workflows(directory: Path) -> list[Path]:
     try:
         return sorted(item for item in directory.iterdir() if item.suffix in _SUFFIXES)
     except OSError as error:
@@ -154,6 +165,7 @@ def _check(file: Path, disabled: frozenset[str] | None, checkouts: dict[Path, Lo
         linked = _linked(file, workflow)
         # What is wrong in the called files themselves is told when they are checked.
         found += tuple(item for item in linked.diagnostics if item.path == path)
+        found += tuple(_too_far(linked, path))
         found = tuple(sorted(found, key=lambda item: item.span.start))
         workflow = linked.workflow
     if disabled is None:
@@ -185,6 +197,34 @@ def _linked(file: Path, workflow: Workflow) -> Linked:
         return Linked(workflow=workflow)
     at = FileReference(path=(_DEFAULT / file.name).as_posix())
     return Linker(workflow, at=at, check_support=False).follow(local_files(folder.parent.parent))
+
+
+def _too_far(linked: Linked, path: str) -> Iterator[Diagnostic]:
+    """Yield what is wrong with all the calls together: the file where they end is right by itself."""
+    jobs = [job for job in linked.workflow.jobs.values() if isinstance(job, CallJob)]
+    for item in linked.diagnostics:
+        if item.path == path or item.rule not in _OF_ALL_CALLS:
+            continue
+        leads = next((job for job in jobs if item.path in _reached(linked.workflow.calls.get(job.key))), jobs[0])
+        yield replace(
+            item,
+            path=path,
+            span=leads.uses_span,
+            message=f"the calls that begin here lead too far: {item.message}",
+            related=(Related(message="where they end", span=item.span, path=item.path),),
+        )
+
+
+def _reached(workflow: Workflow | None) -> set[str]:
+    """Return the paths of a called workflow and of all below it."""
+    paths: set[str] = set()
+    waiting = [] if workflow is None else [workflow]
+    while waiting:
+        called = waiting.pop()
+        if called.path not in paths:
+            paths.add(called.path)
+            waiting += called.calls.values()
+    return paths
 
 
 def _gaps(workflow: Workflow) -> Iterator[Diagnostic]:

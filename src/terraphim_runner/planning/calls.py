@@ -3,6 +3,7 @@
 https://docs.github.com/en/actions/reference/workflows-and-actions/reusable-workflows
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -26,13 +27,22 @@ from terraphim_runner.model.source import Span
 from terraphim_runner.model.states import Conclusion
 from terraphim_runner.planning.evaluation import Evaluator
 from terraphim_runner.planning.graph import Conclude, LegSnapshot, PlannedCall, RunSnapshot
-from terraphim_runner.planning.outcome import job_outputs, job_result, needs_context, run_conclusion
+from terraphim_runner.planning.outcome import (
+    MAX_OUTPUT_BYTES,
+    job_outputs,
+    job_result,
+    needs_context,
+    run_conclusion,
+)
 from terraphim_runner.planning.scopes import Scope, local_key, locate, path_to, scope_of_run
 from terraphim_runner.workflow.signature import CallInput, InputType, signature
 from terraphim_runner.workflow.tree import CallJob, Job, Workflow
 
 TOKEN: Final = "GITHUB_TOKEN"  # noqa: S105 - the name of a secret
 """The one secret that every called workflow sees."""
+
+MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
+"""Of the inputs of one call, roughly: they are stored with it, and may be as many as its workflow declares."""
 
 _RULE: Final = "call"
 
@@ -63,15 +73,30 @@ def visible_secrets(
 ) -> dict[str, Secret]:
     """Return what a job of the run sees of the run's secrets: for a called workflow's, what was handed down to it.
 
+    As documented for ``secrets: inherit``, only a workflow of the same owner inherits; that two organizations are of
+    one enterprise is not known here. Another owner's gets what it is given by name.
+
     Raises ``InfrastructureError`` when what is handed down does not evaluate, ``KeyError`` for a job there is not.
     """
     visible = dict(secrets)
     token = {name: secret for name, secret in secrets.items() if name.upper() == TOKEN}
     for scope, leg in path_to(scope_of_run(workflow, run), key):
         job = scope.workflow.jobs[local_key(leg.leg.job)]
-        if isinstance(job, CallJob) and not job.inherits_secrets:
+        if isinstance(job, CallJob) and not (job.inherits_secrets and _is_of_one_owner(scope, job)):
             visible = {**token, **_handed_down(scope, job, leg, visible)}
     return visible
+
+
+def _is_of_one_owner(scope: Scope, job: CallJob) -> bool:
+    """Tell whether a workflow and the one that its job calls are of repositories of one owner."""
+    called = scope.workflow.calls[job.key].origin
+    if called is None:
+        # Of the run's own repository, at its commit; so is whoever calls it by its path alone.
+        return scope.workflow.origin is None
+    origin = scope.workflow.origin
+    github: Mapping[str, Any] = scope.run.contexts.get("github") or {}
+    own = origin.repository if origin is not None else str(github.get("repository") or "")
+    return own.partition("/")[0].lower() == called.repository.partition("/")[0].lower()
 
 
 def _handed_down(scope: Scope, job: CallJob, leg: LegSnapshot, secrets: Mapping[str, Secret]) -> dict[str, Secret]:
@@ -99,7 +124,8 @@ def _handed_down(scope: Scope, job: CallJob, leg: LegSnapshot, secrets: Mapping[
 def call_inputs(job: CallJob, called: Workflow, evaluator: Evaluator) -> dict[str, Any]:
     """Return the ``inputs`` context of a call as JSON; what does not fit is a diagnostic of the evaluator's.
 
-    The evaluator sees what ``with`` sees. Any scalar is taken for a string; nothing else is converted.
+    The evaluator sees what ``with`` sees. Any scalar is taken for a string; nothing else is converted. What has more
+    than ``MAX_INPUT_BYTES`` together does not fit either.
     """
     takes = signature(called)
     if takes is None:
@@ -107,6 +133,7 @@ def call_inputs(job: CallJob, called: Workflow, evaluator: Evaluator) -> dict[st
         return {}
     given = {name.lower(): (name, template) for name, template in job.with_.items()}
     values: dict[str, Any] = {}
+    size_bytes = 0
     for wanted in takes.inputs.values():
         _, template = given.pop(wanted.name.lower(), (wanted.name, None))
         if template is not None:
@@ -119,10 +146,20 @@ def call_inputs(job: CallJob, called: Workflow, evaluator: Evaluator) -> dict[st
             values[wanted.name] = _typed(wanted, wanted.default, what, job.uses_span, evaluator)
         else:
             values[wanted.name] = _EMPTY[wanted.type]
+        size_bytes += input_bytes({wanted.name: values.get(wanted.name)})
+        if size_bytes > MAX_INPUT_BYTES:
+            message = f"the inputs of {job.uses!r} have more than {MAX_INPUT_BYTES} bytes; expected less"
+            evaluator.problem(job.uses_span, _RULE, message)
+            return {}
     known = ", ".join(map(repr, takes.inputs)) or "none"
     for name, template in given.values():
         evaluator.problem(template.span, _RULE, f"found the input {name!r}; {job.uses!r} takes {known}")
     return values
+
+
+def input_bytes(inputs: Mapping[str, Any]) -> int:
+    """Return what the inputs of a call take, roughly."""
+    return sum(16 + len(name) + (len(value) if isinstance(value, str) else 0) for name, value in inputs.items())
 
 
 _EMPTY: Final = {InputType.STRING: "", InputType.BOOLEAN: False, InputType.NUMBER: 0}
@@ -148,7 +185,10 @@ def _typed(wanted: CallInput, template: Template, what: str, span: Span, evaluat
 
 
 def conclude(scope: Scope, call: PlannedCall) -> Conclude:
-    """Return how a call ended whose jobs are all complete; ``scope`` is that of the called workflow."""
+    """Return how a call ended whose jobs are all complete; ``scope`` is that of the called workflow.
+
+    It failed when an output does not evaluate, or the outputs are larger than a job's may be.
+    """
     conclusion = run_conclusion(scope.run.jobs, cancelled=scope.run.cancelled)
     takes = signature(scope.workflow)
     wanted: Mapping[str, Template] = takes.outputs if takes is not None else {}
@@ -158,9 +198,15 @@ def conclude(scope: Scope, call: PlannedCall) -> Conclude:
     }
     evaluator = Evaluator(scope.workflow.path, scope.contexts.with_(jobs=jobs))
     outputs: dict[str, str] = {}
+    size_bytes = 0
     for name, template in wanted.items():
-        value = evaluator.value(f"the output {name!r}", template, template.span)
-        outputs[name] = to_string(value)
+        outputs[name] = to_string(evaluator.value(f"the output {name!r}", template, template.span))
+        # As it is counted of a job's own outputs: the size of their JSON.
+        size_bytes += len(json.dumps({name: outputs[name]}))
+        if size_bytes > MAX_OUTPUT_BYTES:
+            message = f"the outputs of the workflow have more than {MAX_OUTPUT_BYTES} bytes; expected less"
+            evaluator.problem(template.span, _RULE, message)
+            break
     if evaluator.diagnostics:
         return Conclude(leg=call.key, conclusion=Conclusion.FAILURE, diagnostics=tuple(evaluator.diagnostics))
     return Conclude(leg=call.key, conclusion=conclusion, outputs=outputs)

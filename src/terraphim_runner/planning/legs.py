@@ -9,7 +9,7 @@ from typing import Any, Final
 from terraphim_runner.expressions import Array, Object, Template, Value, kind, to_string
 from terraphim_runner.model.ids import LegKey
 from terraphim_runner.model.source import Diagnostic, Span
-from terraphim_runner.planning.calls import call_inputs
+from terraphim_runner.planning.calls import call_inputs, input_bytes
 from terraphim_runner.planning.evaluation import Contexts, Evaluator, first_span
 from terraphim_runner.planning.graph import Planned, PlannedCall, PlannedLeg
 from terraphim_runner.planning.groups import distinct, planned_group
@@ -28,6 +28,9 @@ MAX_NAME_LENGTH: Final = 100
 MAX_LABELS: Final = 64
 MAX_LABEL_LENGTH: Final = 256
 MAX_ENVIRONMENT_LENGTH: Final = 255
+
+MAX_INPUT_BYTES: Final = 16 * 1024 * 1024
+"""Of the inputs of all legs of one call together, roughly: each is stored with its own copy."""
 
 _STRATEGY_KEYS: Final = ("matrix", "fail-fast", "max-parallel")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -65,6 +68,7 @@ def plan_legs(scope: Scope, job: Job, contexts: Contexts) -> PlannedLegs:
     else:
         combinations = strategy.combinations
     legs: list[Planned] = []
+    size_bytes = 0
     for index, combination in enumerate(combinations):
         context = {
             "fail-fast": strategy.fail_fast,
@@ -80,7 +84,14 @@ def plan_legs(scope: Scope, job: Job, contexts: Contexts) -> PlannedLegs:
             combination=combination,
             strategy=context,
         )
-        leg = _call(part, job, evaluator) if isinstance(job, CallJob) else _leg(part, evaluator)
+        if isinstance(job, CallJob):
+            leg = _call(part, job, evaluator)
+            size_bytes += input_bytes(leg.inputs)
+            if size_bytes > MAX_INPUT_BYTES:
+                message = f"the inputs of all its legs have more than {MAX_INPUT_BYTES} bytes; expected less"
+                evaluator.problem(job.uses_span, "call", message)
+        else:
+            leg = _leg(part, evaluator)
         if evaluator.diagnostics:
             return PlannedLegs(diagnostics=tuple(evaluator.diagnostics))
         legs.append(leg)

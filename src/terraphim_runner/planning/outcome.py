@@ -11,6 +11,12 @@ from terraphim_runner.workflow.tree import Job, Workflow
 FAILURES: Final = frozenset({Conclusion.FAILURE, Conclusion.TIMED_OUT, Conclusion.STARTUP_FAILURE})
 """Conclusions that ``needs.*.result`` and ``failure()`` see as ``failure``."""
 
+MAX_OUTPUT_BYTES: Final = 1024 * 1024
+"""Of the outputs of one job, or one call, as JSON. This and the next are GitHub's limits."""
+
+MAX_RUN_OUTPUT_BYTES: Final = 50 * 1024 * 1024
+"""Of the outputs of all jobs and calls of one run."""
+
 
 def job_result(job: JobSnapshot) -> Conclusion | None:
     """Return one of ``needs.*.result``'s four values, or None while a leg is not completed.

@@ -1,10 +1,11 @@
 """``advance``: from how a run stands to what has to happen next. The heart of planning; pure and deterministic."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.states import Conclusion, Status
-from terraphim_runner.planning.calls import conclude
+from terraphim_runner.planning.calls import conclude, input_bytes
 from terraphim_runner.planning.conditions import JobState, judge
 from terraphim_runner.planning.graph import (
     CancelLeg,
@@ -13,6 +14,8 @@ from terraphim_runner.planning.graph import (
     Finish,
     JobSnapshot,
     LegSnapshot,
+    Planned,
+    PlannedCall,
     Reject,
     RunSnapshot,
     Skip,
@@ -59,32 +62,60 @@ def advance(workflow: Workflow, run: RunSnapshot) -> tuple[Decision, ...]:
     Raises ``ValueError`` when the needs form a circle, which no valid workflow does.
     """
     scope = scope_of_run(workflow, run)
-    decisions = _advance(scope)
+    decisions = _advance(scope, _Room())
     if decisions or _has_active(scope):
         return tuple(decisions)
     return (Finish(conclusion=run_conclusion(scope.run.jobs, cancelled=run.cancelled)),)
 
 
-def _advance(scope: Scope) -> list[Decision]:
-    """Decide about the jobs of one workflow, and about those of the workflows that it calls."""
+@dataclass(slots=True)
+class _Room:
+    """What may still be planned at once. Once it is full, what was decided is carried out before anything else is.
+
+    Whoever may have a run of a certain size only would else plan a hundred times as much first, and refuse it then.
+    """
+
+    left_bytes: int = 32 * 1024 * 1024
+
+    @property
+    def is_full(self) -> bool:
+        return self.left_bytes <= 0
+
+    def take(self, legs: Sequence[Planned]) -> None:
+        for leg in legs:
+            self.left_bytes -= 1024 + (input_bytes(leg.inputs) if isinstance(leg, PlannedCall) else 0)
+
+
+def _advance(scope: Scope, room: _Room) -> list[Decision]:
+    """Decide about the jobs of one workflow, and about those of the workflows that it calls.
+
+    Nothing is decided only where there is nothing to decide, or the room was full before.
+    """
     decisions: list[Decision] = []
     for job in scope.workflow.jobs.values():
+        if room.is_full:
+            break
         snapshot = scope.run.jobs.get(job.key)
         if snapshot is not None:
             decisions += _drive(scope, job, snapshot)
             for leg in snapshot.legs:
-                decisions += _call(scope, leg)
+                decisions += _call(scope, leg, room)
         elif needs_are_complete(job, scope.run):
-            decisions.append(_consider(scope, job))
+            decision = _consider(scope, job)
+            decisions.append(decision)
+            if isinstance(decision, Expand):
+                room.take(decision.legs)
     return decisions
 
 
-def _call(scope: Scope, leg: LegSnapshot) -> list[Decision]:
+def _call(scope: Scope, leg: LegSnapshot, room: _Room) -> list[Decision]:
     """Decide about the workflow that a leg calls, once it has begun."""
+    if room.is_full:
+        return []
     below = scope.below(leg) if leg.status is Status.IN_PROGRESS else None
     if below is None or below.call is None:
         return []
-    return _advance(below) or ([] if _has_active(below) else [conclude(below, below.call)])
+    return _advance(below, room) or ([] if _has_active(below) else [conclude(below, below.call)])
 
 
 def _has_active(scope: Scope) -> bool:

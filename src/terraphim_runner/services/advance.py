@@ -8,6 +8,7 @@ What becomes of a run may concern others, which wait for it in a concurrency gro
 in a transaction of its own.
 """
 
+import json
 import logging
 from datetime import datetime
 
@@ -20,33 +21,33 @@ from terraphim_runner.model.source import Diagnostic
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning import advance as decide
 from terraphim_runner.planning.calls import locate
+from terraphim_runner.planning.codec import leg_to_json
 from terraphim_runner.planning.graph import (
     CancelLeg,
     Conclude,
     Decision,
     Expand,
     Finish,
-    PlannedCall,
     Reject,
     RunSnapshot,
     Skip,
     Start,
 )
+from terraphim_runner.planning.outcome import MAX_RUN_OUTPUT_BYTES
 from terraphim_runner.ports import Clock
+from terraphim_runner.services.bounds import excess
 from terraphim_runner.services.cancellations import Cancellations
 from terraphim_runner.services.legs import Effects, cancel_leg
 from terraphim_runner.services.queue import Queue
 from terraphim_runner.services.turns import Turns
-from terraphim_runner.services.workflows import stored_workflow
+from terraphim_runner.services.workflows import prepare_workflow, stored_workflow
 from terraphim_runner.store import claims, jobs, runs
 from terraphim_runner.store.database import Database
-from terraphim_runner.workflow.tree import Workflow
 
 MAX_ROUNDS = 10_000
-MAX_LEGS = 1024
-"""Of one run. GitHub bounds each matrix at 256; how many of those a stranger's workflow has must be bounded too."""
-MAX_CALLED_JOBS = 8192
-"""Of all calls of one run, also of jobs that are skipped: a matrix of calls brings a whole workflow with each leg."""
+MAX_PLANNED_BYTES = 64 * 1024 * 1024
+"""Of all legs of one run as they are stored, with their matrices and inputs: each time a run is advanced they are read.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Advancer:
         await self.advance(run_id)
 
     async def _advance_one(self, run_id: RunId) -> set[RunId]:
+        await prepare_workflow(self._database, run_id)
         try:
             effects = await self._database.write(self._decide_and_store, run_id)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -121,7 +123,7 @@ class Advancer:
         claims.lock_of_run(connection, run_id)
         now = self._clock.now()
         for job in jobs.of_run(connection, run_id):
-            if isinstance(job.leg, PlannedCall):
+            if job.is_call:
                 # Nobody is left to conclude it.
                 effects.concerned |= jobs.complete(connection, job, Conclusion.CANCELLED, at=now, reason=reason)
             else:
@@ -141,6 +143,7 @@ class _Decisions:
         self._workflow = stored_workflow(run)
         self._turns = turns
         self.finished = False
+        self._planned_bytes: int | None = None
         self._effects = effects
         self._now = now
 
@@ -189,34 +192,42 @@ class _Decisions:
         jobs.add_rejected(self._connection, self._run.id, decision.job, (diagnostic,), name=name, at=self._now)
 
     def _excess(self, decision: Expand) -> str | None:
-        """Return why a job's legs are too many; also those of a call, each of which brings all jobs of a workflow."""
-        legs = jobs.count_legs(self._connection, self._run.id) + len(decision.legs)
-        if legs > MAX_LEGS:
-            return f"the run would have {legs} jobs with this one's, expected at most {MAX_LEGS}"
-        if not any(isinstance(leg, PlannedCall) for leg in decision.legs):
-            return None
-        calls = [*jobs.calls(self._connection, self._run.id), *(leg.job for leg in decision.legs)]
-        brought = sum(len(self._called(call).jobs) for call in calls)
-        if brought > MAX_CALLED_JOBS:
-            return f"the workflows that the run calls would have {brought} jobs, expected at most {MAX_CALLED_JOBS}"
+        """Return why a job's legs are too many, or too large."""
+        connection, run_id = self._connection, self._run.id
+        count, calls = jobs.count_legs(connection, run_id), jobs.calls(connection, run_id)
+        message = excess(self._workflow, decision.legs, count=count, calls=calls)
+        if message is not None:
+            return message
+        # Counted once in a transaction: nobody else plans this run meanwhile.
+        known = self._planned_bytes
+        stored = jobs.planned_bytes(connection, run_id) if known is None else known
+        total = stored + sum(len(json.dumps(leg_to_json(leg))) for leg in decision.legs)
+        if total > MAX_PLANNED_BYTES:
+            return f"the matrices and inputs of the run would have over {MAX_PLANNED_BYTES} bytes with this job's"
+        self._planned_bytes = total
         return None
-
-    def _called(self, call: JobKey) -> Workflow:
-        workflow, job = locate(self._workflow, call)
-        return workflow.calls[job.key]
 
     def _conclude(self, decision: Conclude) -> None:
         problems = decision.diagnostics
         job = jobs.find(self._connection, self._run.id, decision.leg)
+        excess_outputs = self._excess_of_outputs(decision)
         self._effects.concerned |= jobs.complete(
             self._connection,
             job,
-            decision.conclusion,
+            Conclusion.FAILURE if excess_outputs else decision.conclusion,
             at=self._now,
-            outputs=decision.outputs,
-            reason=problems[0].headline() if problems else job.cancel_reason,
+            outputs={} if excess_outputs else decision.outputs,
+            reason=excess_outputs or (problems[0].headline() if problems else job.cancel_reason),
             diagnostics=problems,
         )
+
+    def _excess_of_outputs(self, decision: Conclude) -> str | None:
+        if not decision.outputs:
+            return None
+        size_bytes = len(json.dumps(dict(decision.outputs)))
+        if jobs.output_bytes(self._connection, self._run.id) + size_bytes <= MAX_RUN_OUTPUT_BYTES:
+            return None
+        return f"the outputs of the run's jobs have more than {MAX_RUN_OUTPUT_BYTES} bytes with this call's"
 
     def _title(self, key: JobKey) -> str:
         """Return what a job that has no legs is called; a called workflow's after the call."""

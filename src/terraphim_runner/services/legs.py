@@ -30,7 +30,7 @@ def start_leg(connection: Connection, job: jobs.StoredJob, effects: Effects, *, 
         effects.started.append((job.id, jobs.enqueue(connection, job)))
 
 
-def cancel_leg(connection: Connection, job: jobs.StoredJob, reason: str, effects: Effects, *, at: datetime) -> None:
+def cancel_leg(connection: Connection, job: jobs.StandingJob, reason: str, effects: Effects, *, at: datetime) -> None:
     """Cancel a leg that is not completed; one in progress is asked to end, and a call's jobs are by the planner."""
     if job.status is Status.IN_PROGRESS:
         # Its worker ends it, and stores how; until then the planner must not ask again and again.

@@ -38,6 +38,7 @@ from terraphim_runner.planning.graph import (
     Start,
 )
 from terraphim_runner.ports import Clock, JobReporter, Session, SourceTree, SystemClock
+from terraphim_runner.services.bounds import excess
 from terraphim_runner.services.local_groups import LocalGroups
 from terraphim_runner.workflow.tree import Workflow
 
@@ -164,7 +165,7 @@ class LocalRun:
         """Carry one decision out; tell whether it changed anything."""
         match decision:
             case Expand(job=job, legs=legs):
-                await self._expand(job, legs)
+                await self._expand(job, [leg for leg in legs if self._plan.wants(leg)], among=len(legs))
             case Skip(job=job, reason=reason):
                 self._jobs[job] = _Job(skipped=True)
                 await self._observer.job_skipped(job, self._title(job), reason)
@@ -183,12 +184,20 @@ class LocalRun:
                 raise AssertionError("the planner finished a run and decided more")
         return True
 
-    async def _expand(self, job: JobKey, legs: Sequence[Planned]) -> None:
-        wanted = [_Leg(leg) for leg in legs if self._plan.wants(leg)]
+    async def _expand(self, job: JobKey, legs: Sequence[Planned], *, among: int) -> None:
+        calls = [leg.planned.job for leg in self._legs.values() if isinstance(leg.planned, PlannedCall)]
+        message = excess(self._plan.workflow, legs, count=len(self._legs), calls=calls)
+        if message is not None:
+            self._jobs[job] = _Job(failed=True)
+            workflow, written = locate(self._plan.workflow, job)
+            diagnostic = Diagnostic(path=workflow.path, span=written.span, rule="limits", message=message)
+            await self._observer.job_rejected(job, self._title(job), (diagnostic,))
+            return
+        wanted = [_Leg(leg) for leg in legs]
         self._jobs[job] = _Job(legs=wanted, skipped=not wanted)
         self._legs |= {leg.planned.key: leg for leg in wanted}
         if not wanted:
-            reason = "its matrix has no leg that is wanted" if legs else "its matrix excludes everything"
+            reason = "its matrix has no leg that is wanted" if among else "its matrix excludes everything"
             await self._observer.job_skipped(job, self._title(job), reason)
 
     def _title(self, job: JobKey) -> str:

@@ -87,7 +87,7 @@ class Recovery:
             note = f"given up after {MAX_INTAKE_TRIES} tries, each of which ended without a result"
             await self._database.write(deliveries.settle, delivery_id, state=DeliveryState.FAILED, note=note, at=now)
 
-    async def _look_after(self, job: jobs.StoredJob) -> None:
+    async def _look_after(self, job: jobs.StandingJob) -> None:
         if job.status is Status.QUEUED:
             if await self._queue.attempt_ended(job.id, job.attempt):
                 # The engine is through with it, yet it never began: only a new attempt will be run.
@@ -97,19 +97,19 @@ class Recovery:
         elif job.id not in self._cancellations:
             await self._start(await self._database.write(self._count_lost, job.id, job.attempt), job)
 
-    async def _start(self, attempt: int | None, job: jobs.StoredJob) -> None:
+    async def _start(self, attempt: int | None, job: jobs.StandingJob) -> None:
         if attempt is not None:
             await self._queue.enqueue_attempt(job.id, attempt)
 
     def _renew(self, connection: Connection, job_id: JobId, attempt: int) -> int | None:
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is None or job.status is not Status.QUEUED or job.attempt != attempt:
             return None
         return jobs.requeue(connection, job, lost=False)
 
     def _count_lost(self, connection: Connection, job_id: JobId, attempt: int) -> int | None:
         """Requeue a job whose attempt died with its process; end it when that was once too often."""
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is None or job.status is not Status.IN_PROGRESS or job.attempt != attempt or job.host != self._host:
             return None
         now = self._clock.now()

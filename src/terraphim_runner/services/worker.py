@@ -21,6 +21,7 @@ from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.planning.calls import JobScope, job_scope, visible_secrets
 from terraphim_runner.planning.graph import PlannedLeg, RunSnapshot
+from terraphim_runner.planning.outcome import MAX_OUTPUT_BYTES, MAX_RUN_OUTPUT_BYTES
 from terraphim_runner.ports import Clock, MachineSpec, Provider
 from terraphim_runner.services.advance import Advancer
 from terraphim_runner.services.cancellations import Cancellations
@@ -28,19 +29,17 @@ from terraphim_runner.services.events import event_of_run, gets_secrets
 from terraphim_runner.services.progress import StoreReporter, reporting
 from terraphim_runner.services.repositories import Repositories, RepositoryValues
 from terraphim_runner.services.sources import Sources
-from terraphim_runner.services.workflows import stored_workflow
+from terraphim_runner.services.workflows import prepare_workflow, stored_workflow
 from terraphim_runner.store import deliveries, jobs, runs
 from terraphim_runner.store.database import Database
 from terraphim_runner.store.logs import LogStore
+from terraphim_runner.workflow.tree import Workflow
 
 LEASE_TRIES = 3
 RETRY_PAUSE_S = 1.0
 GRACE_S = 120.0
 """What a job may take beyond its own time limit and its cancellation: leasing, set-up, storing."""
 HAND_BACK_DEADLINE_S = 10.0
-MAX_OUTPUT_BYTES = 1024 * 1024
-"""Of one job's outputs. This and the next are GitHub's limits."""
-MAX_RUN_OUTPUT_BYTES = 50 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +67,8 @@ class _Lease:
     job: jobs.StoredJob
     leg: PlannedLeg
     delivery: Delivery
+    workflow: Workflow
+    """The run's own."""
     scope: JobScope
     snapshot: RunSnapshot
     """How the run stood when the attempt began: all that the job needs was complete."""
@@ -105,6 +106,9 @@ class Worker:
         if job_id in self._cancellations:
             return
         with self._cancellations.of(job_id) as cancellation:
+            run_id = await self._database.read(runs.of_job, job_id)
+            if run_id is not None:
+                await prepare_workflow(self._database, run_id)
             lease = await self._database.write(self._begin, job_id, attempt)
             if lease is None:
                 return
@@ -130,13 +134,14 @@ class Worker:
         jobs.begin(connection, job, host=self._place.host, at=self._clock.now())
         # What it needs is complete, so this is what the planner saw; a copy for each leg would fill the database.
         snapshot = RunSnapshot(contexts=run.contexts, jobs=jobs.snapshot(connection, run.id), cancelled=run.cancelled)
-        scope = job_scope(stored_workflow(run), snapshot, job.leg.job)
+        workflow = stored_workflow(run)
+        scope = job_scope(workflow, snapshot, job.leg.job)
         leg = replace(job.leg, timeout_minutes=min(job.leg.timeout_minutes, self._place.max_job_minutes))
-        return _Lease(run=run, job=job, leg=leg, delivery=found[0], scope=scope, snapshot=snapshot)
+        return _Lease(run=run, job=job, leg=leg, delivery=found[0], workflow=workflow, scope=scope, snapshot=snapshot)
 
     def _finish(self, connection: Connection, job_id: JobId, attempt: int, result: JobResult) -> frozenset[RunId]:
         """Store how an attempt went; return the runs that wait for it in a concurrency group."""
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is None or job.status is not Status.IN_PROGRESS or job.attempt != attempt:
             log.warning("the result of attempt %d of job %s comes too late and is dropped", attempt, job_id)
             return frozenset()
@@ -150,7 +155,7 @@ class Worker:
             reason=excess or result.error or job.cancel_reason,
         )
 
-    def _excess(self, connection: Connection, job: jobs.StoredJob, result: JobResult) -> str | None:
+    def _excess(self, connection: Connection, job: jobs.StandingJob, result: JobResult) -> str | None:
         size_bytes = len(json.dumps(dict(result.outputs))) if result.outputs else 0
         if size_bytes > MAX_OUTPUT_BYTES:
             return f"the job's outputs have {size_bytes} bytes, expected at most {MAX_OUTPUT_BYTES}"
@@ -159,7 +164,7 @@ class Worker:
         return None
 
     def _hand_back(self, connection: Connection, job_id: JobId, attempt: int) -> None:
-        job = jobs.load(connection, job_id)
+        job = jobs.standing(connection, job_id)
         if job is not None and job.status is Status.IN_PROGRESS and job.attempt == attempt:
             jobs.requeue(connection, job, lost=False)
 
@@ -199,7 +204,8 @@ class Worker:
             source=self._sources.tree(event),
             cancellation=cancellation,
             needs=lease.scope.needs,
-            secrets=self._secrets(lease, event),
+            # In a thread: what is handed down from call to call is a stranger's expressions.
+            secrets=await anyio.to_thread.run_sync(self._secrets, lease, event),
             runner_name=self._place.runner_name,
             limits=self._place.limits,
         )
@@ -236,7 +242,7 @@ class Worker:
         if not gets_secrets(event):
             return {}
         secrets = self._repositories.of(event.repository.full_name).secrets
-        visible = visible_secrets(stored_workflow(lease.run), lease.snapshot, lease.leg.job, secrets)
+        visible = visible_secrets(lease.workflow, lease.snapshot, lease.leg.job, secrets)
         return {**visible, **self._environment(lease, event).secrets}
 
     def _environment(self, lease: _Lease, event: Event) -> RepositoryValues:

@@ -115,8 +115,12 @@ def holder(connection: Connection, repository: str, key: str) -> StoredClaim | N
 
 
 def waited_for(connection: Connection, holder: StoredClaim) -> set[str]:
-    """Return the keys of the groups that have to be granted before a holder can leave: to it and to its jobs."""
-    within = (claims.c.run_id == int(holder.run)) & ~claims.c.holds & claims.c.job_id.is_not(None)
+    """Return the keys of the groups that have to be granted before a holder can leave: to it and to its jobs.
+
+    Who has to leave a queue waits for nothing any more.
+    """
+    waits = ~claims.c.holds & claims.c.displaced.is_(None)
+    within = (claims.c.run_id == int(holder.run)) & claims.c.job_id.is_not(None) & waits
     if holder.leg is not None:
         within &= (jobs.c.leg_key == holder.leg) | jobs.c.leg_key.startswith(f"{holder.leg}/", autoescape=True)
     statement = select(claims.c.key).distinct().join(jobs, jobs.c.id == claims.c.job_id).where(within)

@@ -37,17 +37,24 @@ _LEGS: Final = (JobKind.LEG, JobKind.CALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredJob:
-    """One leg, and where it stands."""
+class StandingJob:
+    """Where one leg stands. It may be ended by whoever does not understand what was planned: another version did."""
 
     id: JobId
     run_id: RunId
-    leg: Planned
+    is_call: bool
     status: Status
     attempt: int
     lost_attempts: int
     host: HostId | None
     cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob(StandingJob):
+    """One leg, and where it stands."""
+
+    leg: Planned
 
 
 def add_legs(connection: Connection, run_id: RunId, job: JobKey, legs: Sequence[Planned], *, at: datetime) -> None:
@@ -124,11 +131,21 @@ def find(connection: Connection, run_id: RunId, leg: LegKey) -> StoredJob:
 
 def load(connection: Connection, job_id: JobId) -> StoredJob | None:
     """Return a leg that runs on a machine, locked until the transaction ends, or None."""
+    row = _on_machine(connection, job_id)
+    return _stored(row) if row is not None else None
+
+
+def standing(connection: Connection, job_id: JobId) -> StandingJob | None:
+    """Return where a leg stands that runs on a machine, locked until the transaction ends, or None."""
+    row = _on_machine(connection, job_id)
+    return _standing(row) if row is not None else None
+
+
+def _on_machine(connection: Connection, job_id: JobId) -> Any:
     # Whoever ends it changes its concurrency groups, too, and their lock comes first.
     claims.lock_of_job(connection, job_id)
     statement = select(jobs).where(jobs.c.id == int(job_id), jobs.c.kind == JobKind.LEG).with_for_update()
-    row = connection.execute(statement).one_or_none()
-    return _stored(row) if row is not None else None
+    return connection.execute(statement).one_or_none()
 
 
 def wait(connection: Connection, job: StoredJob) -> StoredJob:
@@ -157,7 +174,7 @@ def begin(connection: Connection, job: StoredJob, *, host: HostId, at: datetime)
     _move(connection, job, Status.IN_PROGRESS, host=host, started_at=at)
 
 
-def requeue(connection: Connection, job: StoredJob, *, lost: bool) -> int:
+def requeue(connection: Connection, job: StandingJob, *, lost: bool) -> int:
     """Put a leg back into the queue as its next attempt, and return that attempt's number.
 
     ``lost`` counts against the bound on attempts whose host died; handing a job back in order does not.
@@ -171,7 +188,7 @@ def requeue(connection: Connection, job: StoredJob, *, lost: bool) -> int:
 
 def complete(
     connection: Connection,
-    job: StoredJob,
+    job: StandingJob,
     conclusion: Conclusion,
     *,
     at: datetime,
@@ -195,7 +212,7 @@ def complete(
     return claims.release_job(connection, job.id)
 
 
-def ask_to_cancel(connection: Connection, job: StoredJob, *, reason: str) -> None:
+def ask_to_cancel(connection: Connection, job: StandingJob, *, reason: str) -> None:
     """Note that a leg in progress is to be cancelled; its worker is told apart from this."""
     connection.execute(update(jobs).where(jobs.c.id == int(job.id)).values(cancel_reason=reason))
 
@@ -206,22 +223,29 @@ def output_bytes(connection: Connection, run_id: RunId) -> int:
     return int(connection.execute(select(size).where(jobs.c.run_id == int(run_id))).scalar_one() or 0)
 
 
+def planned_bytes(connection: Connection, run_id: RunId) -> int:
+    """Return how much is stored of a run's legs as they were planned: the size of their JSON, about."""
+    size = func.sum(func.length(cast(jobs.c.leg, Text)))
+    statement = select(size).where(jobs.c.run_id == int(run_id), jobs.c.kind.in_(_LEGS))
+    return int(connection.execute(statement).scalar_one() or 0)
+
+
 def set_machine(connection: Connection, job_id: JobId, description: str) -> None:
     """Note on what a leg runs: provider, image, and the walls that are missing."""
     connection.execute(update(jobs).where(jobs.c.id == int(job_id)).values(machine=description))
 
 
-def unfinished(connection: Connection) -> list[StoredJob]:
+def unfinished(connection: Connection) -> list[StandingJob]:
     """Return every leg that is in the queue or on a machine, oldest first."""
     statement = (
         select(jobs)
         .where(jobs.c.kind == JobKind.LEG, jobs.c.status.in_([Status.QUEUED, Status.IN_PROGRESS]))
         .order_by(jobs.c.id)
     )
-    return [_stored(row) for row in connection.execute(statement)]
+    return [_standing(row) for row in connection.execute(statement)]
 
 
-def of_run(connection: Connection, run_id: RunId) -> list[StoredJob]:
+def of_run(connection: Connection, run_id: RunId) -> list[StandingJob]:
     """Return the legs of a run that are not completed, locked until the transaction ends."""
     statement = (
         select(jobs)
@@ -229,7 +253,7 @@ def of_run(connection: Connection, run_id: RunId) -> list[StoredJob]:
         .order_by(jobs.c.id)
         .with_for_update()
     )
-    return [_stored(row) for row in connection.execute(statement)]
+    return [_standing(row) for row in connection.execute(statement)]
 
 
 def describe(connection: Connection, run_id: RunId) -> list[dict[str, Any]]:
@@ -288,20 +312,28 @@ def _row(run_id: RunId, job: JobKey, leg: LegKey, kind: JobKind, *, name: str, a
     }
 
 
+def _standing(row: Any) -> StandingJob:
+    return StandingJob(**_standing_members(row))
+
+
 def _stored(row: Any) -> StoredJob:
-    return StoredJob(
-        id=JobId(str(row.id)),
-        run_id=RunId(str(row.run_id)),
-        leg=leg_from_json(row.leg),
-        status=Status(row.status),
-        attempt=row.attempt,
-        lost_attempts=row.lost_attempts,
-        host=HostId(row.host) if row.host else None,
-        cancel_reason=row.cancel_reason,
-    )
+    return StoredJob(**_standing_members(row), leg=leg_from_json(row.leg))
 
 
-def _move(connection: Connection, job: StoredJob, following: Status, **values: Any) -> None:
+def _standing_members(row: Any) -> dict[str, Any]:
+    return {
+        "id": JobId(str(row.id)),
+        "run_id": RunId(str(row.run_id)),
+        "is_call": row.kind == JobKind.CALL,
+        "status": Status(row.status),
+        "attempt": row.attempt,
+        "lost_attempts": row.lost_attempts,
+        "host": HostId(row.host) if row.host else None,
+        "cancel_reason": row.cancel_reason,
+    }
+
+
+def _move(connection: Connection, job: StandingJob, following: Status, **values: Any) -> None:
     changed = False
     if may_follow(job.status, following):
         # The row is compared again: the caller's copy may be older than the lock that it was read under.

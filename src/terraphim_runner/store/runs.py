@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 
-from terraphim_runner.model.ids import DeliveryId, RunId
+from terraphim_runner.model.ids import DeliveryId, JobId, RunId
 from terraphim_runner.model.source import Diagnostic, Severity
 from terraphim_runner.model.states import Conclusion, Status, may_follow
 from terraphim_runner.store import claims
-from terraphim_runner.store.tables import deliveries, plain, runs
+from terraphim_runner.store.tables import deliveries, jobs, plain, runs
 
 
 class IllegalTransitionError(Exception):
@@ -36,22 +36,28 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun:
+class RunTexts:
+    """The text of a run's workflow file, and the files of those that it calls, as plain JSON values."""
+
+    path: str
+    source: str
+    called: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun(RunTexts):
     """A run as planning and execution need it. ``contexts`` holds ``github`` (with its event), ``vars``, ``inputs``."""
 
     id: RunId
     delivery: DeliveryId
     repository: str
-    path: str
     event: str
     ref: str
     sha: str
     status: Status
-    source: str
     contexts: Mapping[str, Any]
     cancelled: bool
     cancel_reason: str | None = None
-    called: Sequence[Mapping[str, Any]] = ()
 
 
 def create(connection: Connection, new: NewRun, *, at: datetime) -> tuple[RunId, int] | None:
@@ -124,6 +130,20 @@ def load(connection: Connection, run_id: RunId, *, lock: bool = False) -> Stored
         cancel_reason=row.cancel_reason,
         called=tuple(row.called),
     )
+
+
+def texts(connection: Connection, run_id: RunId) -> RunTexts | None:
+    """Return the texts of an unfinished run, or None."""
+    columns = (runs.c.path, runs.c.source, runs.c.called)
+    statement = select(*columns).where(_is(run_id), runs.c.status != Status.COMPLETED)
+    row = connection.execute(statement).one_or_none()
+    return RunTexts(path=row.path, source=row.source, called=tuple(row.called)) if row is not None else None
+
+
+def of_job(connection: Connection, job_id: JobId) -> RunId | None:
+    """Return the run of a job, or None when there is no such job."""
+    found = connection.execute(select(jobs.c.run_id).where(jobs.c.id == int(job_id))).scalar_one_or_none()
+    return RunId(str(found)) if found is not None else None
 
 
 def status(connection: Connection, run_id: RunId) -> Status | None:

@@ -10,7 +10,7 @@ from terraphim_runner.model.ids import JobKey
 from terraphim_runner.model.source import Related, Span
 from terraphim_runner.workflow.fields import guess, listed
 from terraphim_runner.workflow.findings import Findings, shown
-from terraphim_runner.workflow.signature import InputType, Signature
+from terraphim_runner.workflow.signature import CallInput, InputType, Signature
 from terraphim_runner.workflow.tree import CallJob, Workflow
 
 _MAX_LISTED: Final = 12
@@ -23,10 +23,29 @@ _WORDS: Final = {InputType.BOOLEAN: "true or false", InputType.NUMBER: "a number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callee:
-    """What a called workflow takes; ``path`` is how diagnostics name its file."""
+    """What a called workflow takes; ``path`` is how diagnostics name its file.
+
+    Made once for all calls of it: thousands of them may call a workflow with thousands of inputs. Names are in lower
+    case, but for those that ``required_inputs`` and ``required_secrets`` map them to.
+    """
 
     path: str
     signature: Signature
+    inputs: Mapping[str, CallInput]
+    required_inputs: Mapping[str, str]
+    secrets: frozenset[str]
+    required_secrets: Mapping[str, str]
+
+    @classmethod
+    def of(cls, path: str, signature: Signature) -> "Callee":
+        return cls(
+            path=path,
+            signature=signature,
+            inputs={name.lower(): item for name, item in signature.inputs.items()},
+            required_inputs={name.lower(): name for name, item in signature.inputs.items() if item.required},
+            secrets=frozenset(map(str.lower, signature.secrets)),
+            required_secrets={name.lower(): name for name, is_required in signature.secrets.items() if is_required},
+        )
 
     def related(self, what: str) -> tuple[Related, ...]:
         return (Related(message=f"its {what} are declared here", span=self.signature.span, path=self.path),)
@@ -51,27 +70,24 @@ def check_call(findings: Findings, job: CallJob, callee: Callee) -> None:
 
     What is an expression is checked when it is evaluated. Inherited secrets are looked for when a job wants them.
     """
-    inputs = {name.lower(): item for name, item in callee.signature.inputs.items()}
     for name, value in job.with_.items():
-        wanted = inputs.get(name.lower())
+        wanted = callee.inputs.get(name.lower())
         if wanted is None:
             _unknown(findings, "input", name, value, job, callee, callee.signature.inputs)
         elif not _is_of(value, wanted.type):
             _wrong_type(findings, wanted.name, wanted.type, value, callee)
-    given = {name.lower() for name in job.with_}
-    required = [item.name for key, item in inputs.items() if item.required and key not in given]
-    _missing(findings, "input", required, "with", job, callee)
+    _missing(findings, "input", _not_given(callee.required_inputs, job.with_), "with", job, callee)
     if job.inherits_secrets:
         return
-    secrets = {name.lower(): is_required for name, is_required in callee.signature.secrets.items()}
     for name, value in job.secrets.items():
-        if name.lower() not in secrets:
+        if name.lower() not in callee.secrets:
             _unknown(findings, "secret", name, value, job, callee, callee.signature.secrets)
-    given = {name.lower() for name in job.secrets}
-    required = [
-        name for name, is_required in callee.signature.secrets.items() if is_required and name.lower() not in given
-    ]
-    _missing(findings, "secret", required, "secrets", job, callee)
+    _missing(findings, "secret", _not_given(callee.required_secrets, job.secrets), "secrets", job, callee)
+
+
+def _not_given(required: Mapping[str, str], given: Mapping[str, Template]) -> list[str]:
+    names = {name.lower() for name in given}
+    return [name for key, name in required.items() if key not in names]
 
 
 def _unknown(

@@ -31,8 +31,8 @@ MAX_CALLED: Final = 50
 MAX_JOBS: Final = 4096
 """Of a run and all that it calls, a called workflow's as often as it is called. GitHub names no bound."""
 
-MAX_BYTES: Final = 8 * 1024 * 1024
-"""Of all called files together: they are stored with the run."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Of all called files together: they are stored with the run, and parsed for as long as it lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -201,7 +201,7 @@ class _Node:
     def callee(self) -> Callee | None:
         """What a call of it is checked against; None when it cannot be called."""
         takes = signature(self.workflow) if self.workflow is not None else None
-        return Callee(path=self.title, signature=takes) if takes is not None else None
+        return Callee.of(self.title, takes) if takes is not None else None
 
 
 class _Pass:

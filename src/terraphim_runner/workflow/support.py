@@ -1,6 +1,6 @@
 """What the language has and this runner does not carry out yet. Such a workflow is not run: nothing is ignored.
 
-``run``, ``plan`` and the server refuse it; ``validate``, which asks for GitHub's rules, only warns.
+``run`` and the server refuse it; ``validate``, which asks for GitHub's rules, only warns, and ``plan`` shows it.
 
 Each entry of the tables is one feature: who finds it, and what would be lost without it. The day a feature is
 built, its entry goes.

@@ -8,6 +8,7 @@ of the comparison.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from terraphim_runner.model.event import Event
@@ -46,7 +47,12 @@ def match(workflow: Workflow, event: Event, *, head_message: str | None = None) 
     if trigger is None:
         return _no(_other_event(workflow, event))
     told = head_message if head_message is not None else event.head_message
-    why_not = refusal(event, told) or _wrong_type(trigger, event) or _filtered(trigger, event)
+    why_not = (
+        refusal(event, told)
+        or _of_another_file(workflow, event)
+        or _wrong_type(trigger, event)
+        or _filtered(trigger, event)
+    )
     if why_not:
         return _no(why_not)
     return TriggerMatch(matched=True, reason=_welcome(trigger, event))
@@ -59,6 +65,14 @@ def _no(reason: str) -> TriggerMatch:
 def _other_event(workflow: Workflow, event: Event) -> str:
     wanted = _listed(item.event for item in workflow.triggers)
     return f"the event is {event.name!r}, the workflow runs on {wanted}"
+
+
+def _of_another_file(workflow: Workflow, event: Event) -> str | None:
+    """A run that somebody starts by hand is of the one workflow that the payload names by its path."""
+    wanted = text(event.payload, "workflow") if event.name == "workflow_dispatch" else None
+    if wanted is None or wanted in (workflow.path, PurePosixPath(workflow.path).name):
+        return None
+    return f"the dispatch is for the workflow {wanted!r}"
 
 
 def _filtered(trigger: Trigger, event: Event) -> str | None:

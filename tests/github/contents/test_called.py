@@ -49,7 +49,6 @@ async def test_remote_file_is_read_at_whatever_its_ref_means(remote, library):
         "refs/tags/both": "one\n",
         library.first: "one\n",
         library.first.upper(): "one\n",
-        library.second[:10]: "two\n",
     }
     found = {ref: await remote.read(reference(ref)) for ref in texts}
     assert {ref: file.text for ref, file in found.items()} == texts
@@ -72,9 +71,9 @@ async def test_remote_ref_means_one_commit_for_a_whole_run(remote, library, make
 @pytest.mark.parametrize(
     ("ref", "said"),
     [
-        ("v9", "'v9' is no tag, branch or commit of 'octo/lib'"),
-        ("abcdef0", "'abcdef0' is no tag, branch or commit of 'octo/lib'"),
-        ("refs/heads/v1", "'refs/heads/v1' is no tag, branch or commit of 'octo/lib'"),
+        ("v9", "'v9' is no tag, branch or full commit id of 'octo/lib'"),
+        ("abcdef0", "'abcdef0' is no tag, branch or full commit id of 'octo/lib'"),
+        ("refs/heads/v1", "'refs/heads/v1' is no tag, branch or full commit id of 'octo/lib'"),
         ("refs/pull/1/head", "ref 'refs/pull/1/head' does not exist in 'octo/lib'"),
         ("1" * 40, f"commit {'1' * 40} does not exist in 'octo/lib'"),
         ("-x", "found the branch '-x', which git refuses as a name"),
@@ -91,8 +90,16 @@ async def test_remote_ref_that_means_nothing_is_told(remote, ref, said):
 
 async def test_remote_id_of_a_tree_is_no_commit(remote, library):
     tree = library.git("rev-parse", "HEAD^{tree}")
-    assert (await remote.read(reference(tree[:12]))).error == f"{tree[:12]!r} is no tag, branch or commit of 'octo/lib'"
+    assert (
+        await remote.read(reference(tree[:12]))
+    ).error == f"{tree[:12]!r} is no tag, branch or full commit id of 'octo/lib'"
     assert "expected a commit" in (await remote.read(reference(tree))).error
+
+
+async def test_remote_beginning_of_an_id_is_no_commit_as_on_github(remote, library):
+    for length in (7, 10, 39):
+        found = await remote.read(reference(library.first[:length]))
+        assert found.error == f"{library.first[:length]!r} is no tag, branch or full commit id of 'octo/lib'"
 
 
 async def test_remote_repository_that_does_not_exist_is_told_without_a_path_of_this_host(remote):
@@ -123,7 +130,7 @@ async def test_remote_repository_that_was_placed_here_is_used_as_it_is(make, mak
     placed.write(PATH, "placed\n")
     sha = placed.commit()
     remote = RemoteFiles(make(server_url="https://127.0.0.1:9"))
-    for ref in ("main", sha, sha[:8]):
+    for ref in ("main", sha):
         assert (await remote.read(reference(ref))).text == "placed\n"
 
 

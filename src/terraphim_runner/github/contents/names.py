@@ -1,8 +1,6 @@
 """What a person's word for a commit means, as ``uses`` has it after the ``@``."""
 
-import re
 from pathlib import Path
-from typing import Final
 
 from terraphim_runner.github.contents.git import Git
 from terraphim_runner.github.contents.repositories import Repositories
@@ -10,14 +8,14 @@ from terraphim_runner.github.names import BadNameError, checked_branch, checked_
 from terraphim_runner.model.event import Repository
 from terraphim_runner.ports import CheckoutError
 
-_SHORT_ID: Final = re.compile(r"[0-9a-fA-F]{7,39}")
-
 
 async def commit_of(repositories: Repositories, git: Git, repository: Repository, name: str) -> str:
-    """Return the commit that ``name`` means now: a full id, ``refs/…``, a tag, a branch, or the beginning of an id.
+    """Return the commit that ``name`` means now: a full id, ``refs/…``, a tag or a branch.
 
-    A tag wins over a branch of the same name, as GitHub documents it for reusable workflows. A mirror is brought up to
-    date first, so that it takes one fetch, whatever the name is. Raises ``CheckoutError`` when it means nothing there.
+    A tag wins over a branch of the same name, as GitHub documents it for reusable workflows. The beginning of an id
+    means nothing, as on GitHub: whoever opens a pull request can make a commit that begins with the same digits. A
+    mirror is brought up to date first, so that it takes one fetch, whatever the name is. Raises ``CheckoutError`` when
+    it means nothing there.
     """
     try:
         sha = checked_sha(name.lower())
@@ -35,13 +33,11 @@ async def _named(repositories: Repositories, git: Git, repository: Repository, n
     if name.startswith("refs/") and not name.startswith(("refs/heads/", "refs/tags/")):
         return await repositories.resolve(repository, name)
     git_dir = await repositories.refresh(repository)
-    if _SHORT_ID.fullmatch(name):
-        refs.append(name)
     for ref in refs:
         sha = await _commit(git, git_dir, ref)
         if sha is not None:
             return sha
-    raise CheckoutError(f"{name!r} is no tag, branch or commit of {repository.full_name!r}")
+    raise CheckoutError(f"{name!r} is no tag, branch or full commit id of {repository.full_name!r}")
 
 
 async def _commit(git: Git, git_dir: Path, name: str) -> str | None:

@@ -6,6 +6,8 @@ a job that calls a workflow, when that one does not declare it, if it is a file 
 all that it appends to that file is plain ``echo "other=…"``. A script that calls anything but the usual tools, or that
 is in another shell, is believed: what it calls may write the file. It is wrong, too, when the step uses a composite
 action of the repository itself that does not declare that output; other actions may set what they do not declare.
+What a reusable workflow gives back of ``jobs.<job>.outputs.<name>`` is wrong when it has no such job, or that declares
+no such output.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +59,32 @@ def check(subject: Subject) -> Iterator[Finding]:
     outputs = _outputs_of_calls(subject.workflow)
     for item in subject.jobs.values():
         yield from _job(subject, item, composites, outputs)
+    yield from _of_the_workflow(subject.workflow, outputs)
+
+
+def _of_the_workflow(workflow: Workflow, calls: _Outputs) -> Iterator[Finding]:
+    """Look at what a reusable workflow gives back. Its definitions are plain values, so the trigger is the place."""
+    takes = signature(workflow)
+    if takes is None:
+        return
+    jobs = {key.lower(): job for key, job in workflow.jobs.items()}
+    for name, template in takes.outputs.items():
+        for expression in template.expressions:
+            for path, node in paths_in(expression.root):
+                found = _given_back(path, node, jobs, calls)
+                if found is not None:
+                    message, related = found
+                    yield Finding(span=takes.span, message=f"the output {name!r}: {message}", related=related)
+
+
+def _given_back(path: Path, node: Node, jobs: Mapping[str, Job], calls: _Outputs) -> _Problem | None:
+    if path[0] != "jobs" or len(path) < 2 or path[1] == ANY:
+        return None
+    if path[1] not in jobs:
+        return f"found {to_source(node)!r}, but there is no such job: the value is empty", ()
+    if len(path) < 4 or path[2] != "outputs" or path[3] == ANY:
+        return None
+    return _undeclared(jobs[path[1]], path[3], node, calls)
 
 
 def _outputs_of_calls(workflow: Workflow) -> _Outputs:
