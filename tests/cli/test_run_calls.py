@@ -288,7 +288,7 @@ def test_run_of_a_remote_call_whose_ref_does_not_exist_tells_it_at_the_call(chec
     ran = run(REPOSITORY_PATH=str(library))
     assert (ran.code, ran.events) == (2, [])
     assert "ci.yml:4:11: found 'octo/lib/.github/workflows/outer.yml@v9', which cannot be called" in ran.stderr
-    assert "'v9' is no tag, branch or commit of 'octo/lib'" in ran.stderr
+    assert "'v9' is no tag, branch or full commit id of 'octo/lib'" in ran.stderr
 
 
 def test_run_lets_jobs_of_one_group_go_one_after_another(checkout, run):
@@ -350,12 +350,11 @@ def test_run_ends_calls_that_wait_for_each_other_s_groups(checkout, run):
 
 
 def test_run_whose_own_group_does_not_evaluate_starts_nothing(checkout, run):
-    checkout.workflow(
-        "ci.yml", f"on: push\nconcurrency: ${{{{ vars.NOTHING }}}}\njobs:\n  a:\n{JOB}    steps: [{{run: echo}}]\n"
-    )
+    group = "concurrency: {group: '${{ vars.NOTHING }}'}"
+    checkout.workflow("ci.yml", f"on: push\n{group}\njobs:\n  a:\n{JOB}    steps: [{{run: echo}}]\n")
     ran = run()
     assert (ran.code, ran.events) == (1, [])
-    assert "ci.yml:2:14: " in ran.stderr
+    assert "ci.yml:2:22: " in ran.stderr
 
 
 def test_run_interrupted_cancels_called_jobs_and_lets_always_run(checkout):
