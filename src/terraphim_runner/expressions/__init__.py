@@ -6,6 +6,7 @@
 """
 
 from terraphim_runner.expressions.availability import ANYTHING, CONTEXTS, SPECIAL_FUNCTIONS, Availability
+from terraphim_runner.expressions.budget import Budget
 from terraphim_runner.expressions.coercion import equals, is_truthy, to_number, to_string
 from terraphim_runner.expressions.condition import calls_status_function, parse_condition
 from terraphim_runner.expressions.errors import EvaluationError, ExpressionError
@@ -30,6 +31,7 @@ __all__ = [
     "SPECIAL_FUNCTIONS",
     "Array",
     "Availability",
+    "Budget",
     "EvaluationError",
     "Expression",
     "ExpressionError",

@@ -23,6 +23,11 @@ class Budget:
         self._bytes = MAX_BYTES
         self._work = MAX_WORK
 
+    @property
+    def spent(self) -> int:
+        """How much was made and looked at so far, in bytes and characters together."""
+        return MAX_BYTES - self._bytes + MAX_WORK - self._work
+
     def make(self, size_bytes: int) -> None:
         """Account for data before it is made; raises ``EvaluationError`` when that is too much."""
         self._bytes -= size_bytes

@@ -179,14 +179,14 @@ def render(template: Template, scope: Scope) -> str:
     return to_string(resolve(template, scope))
 
 
-def evaluate_tree(tree: TemplateTree, scope: Scope) -> Value:
+def evaluate_tree(tree: TemplateTree, scope: Scope, *, budget: Budget | None = None) -> Value:
     """Return the tree's value, under one budget for all of it; a sequence becomes an array, a mapping an object.
 
     An item of a sequence that is an expression for an array stands for the array's items, as GitHub inserts them; what
     lies deeper in it stays as it is. A key may be an expression, too; under the key ``${{ insert }}`` stands an object
     whose entries are inserted. Recursive: whoever builds the tree bounds its depth.
     """
-    return _evaluate_tree(tree, scope, Budget())
+    return _evaluate_tree(tree, scope, budget or Budget())
 
 
 def is_insert(key: str) -> bool:

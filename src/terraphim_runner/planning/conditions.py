@@ -33,7 +33,8 @@ def judge(workflow: Workflow, job: Job, state: JobState) -> Verdict:
     if job.condition is None:
         return Verdict(holds=_Status(state).success([]) is True)
     try:
-        value = evaluate(job.condition.expression, scope_of(state))
+        with state.contexts.allowance.budget() as budget:
+            value = evaluate(job.condition.expression, scope_of(state), budget=budget)
     except EvaluationError as error:
         message = f"the 'if' of job {job.key!r} does not evaluate: {error.message}"
         found = Diagnostic(path=workflow.path, span=job.condition.span, rule="expression-evaluation", message=message)

@@ -1,10 +1,41 @@
 """Evaluating a job's own expressions: the contexts as values, and mistakes as diagnostics with their place."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
-from terraphim_runner.expressions import EvaluationError, Scope, Template, TemplateTree, Value, evaluate_tree, from_json
+from terraphim_runner.expressions import (
+    Budget,
+    EvaluationError,
+    Scope,
+    Template,
+    TemplateTree,
+    Value,
+    evaluate_tree,
+    from_json,
+)
 from terraphim_runner.model.source import Diagnostic, Span
+
+MAX_SPENT: Final = 256 * 1024 * 1024
+"""Of ``Budget.spent``, for all expressions of one look at a run: a few seconds. No honest run comes near it."""
+
+
+class Allowance:
+    """What all expressions of one look at a run may cost together: each one has a budget, and there are many."""
+
+    def __init__(self) -> None:
+        self._left = MAX_SPENT
+
+    @contextmanager
+    def budget(self) -> Generator[Budget]:
+        """Give a budget for one evaluation and count what it spent; ``EvaluationError`` when nothing is left."""
+        if self._left <= 0:
+            raise EvaluationError("the run's expressions take too long together: give them less data, or have fewer")
+        budget = Budget()
+        try:
+            yield budget
+        finally:
+            self._left -= budget.spent
 
 
 class Contexts(Mapping[str, Value]):
@@ -18,6 +49,7 @@ class Contexts(Mapping[str, Value]):
         self._plain = plain
         self._below = below
         self._values: dict[str, Value] = {}
+        self.allowance: Allowance = Allowance() if below is None else below.allowance
 
     def with_(self, **plain: Any) -> "Contexts":
         return Contexts(plain, self)
@@ -48,12 +80,14 @@ class Evaluator:
     def __init__(self, path: str, contexts: Contexts) -> None:
         self._path = path
         self._scope = Scope(contexts=contexts)
+        self._allowance = contexts.allowance
         self.diagnostics: list[Diagnostic] = []
 
     def value(self, what: str, tree: TemplateTree, span: Span) -> Value:
         """Return the tree's value; null, and a diagnostic, when it has none."""
         try:
-            return evaluate_tree(tree, self._scope)
+            with self._allowance.budget() as budget:
+                return evaluate_tree(tree, self._scope, budget=budget)
         except EvaluationError as error:
             self.problem(span, "expression-evaluation", f"{what} does not evaluate: {error.message}")
             return None
