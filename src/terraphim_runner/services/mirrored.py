@@ -7,6 +7,7 @@ from terraphim_runner.github.contents.called import RemoteFiles
 from terraphim_runner.model.event import Event
 from terraphim_runner.ports import SourceTree
 from terraphim_runner.services.calls import Fetch
+from terraphim_runner.services.events import gets_secrets
 from terraphim_runner.services.sources import Prepared, SourceFile
 from terraphim_runner.workflow.linking import CalledFile, FileReference
 
@@ -32,8 +33,11 @@ class MirroredSources:
         return self._mirror.source_tree(event.repository, sha=event.sha, ref=event.ref)
 
     def called(self, event: Event) -> Fetch:
-        """Return what fetches called files: from the event's commit, or from other repositories' mirrors."""
-        remote = RemoteFiles(self._mirror, own=event.repository)
+        """Return what fetches called files: from the event's commit, or from other repositories' mirrors.
+
+        Whoever gets no secrets gets no private repository either.
+        """
+        remote = RemoteFiles(self._mirror, own=event.repository, public_only=not gets_secrets(event))
 
         async def fetch(reference: FileReference) -> CalledFile:
             if reference.repository is not None:

@@ -188,3 +188,45 @@ async def test_mirrored_sources_link_a_pushed_workflow_from_its_commit_and_from_
     assert linked.diagnostics == ()
     assert linked.workflow.calls["near"].origin is None
     assert linked.workflow.calls["far"].origin.sha == library.git("rev-parse", "HEAD")
+
+
+async def test_stranger_calls_public_repositories_only(make, library, tmp_path):
+    mirror = make(server_url=f"file://{tmp_path}/server")
+    public = RemoteFiles(mirror, public_only=True)
+    assert (await public.read(reference("v1"))).text == "one\n"
+    hidden = await public.read(reference("main", repository="octo/private"))
+    assert hidden.error == "a stranger's pull request may call workflows of public repositories only"
+    # It is mirrored by now, for those who may see it; once its server hides it, strangers see it no more.
+    library.path.rename(tmp_path / "moved")
+    again = await RemoteFiles(mirror, public_only=True).read(reference("v1"))
+    assert again.error == hidden.error
+    assert again.text == ""
+
+
+async def test_stranger_may_call_the_run_s_own_repository_and_none_that_was_placed_by_hand(make, make_origin, tmp_path):
+    placed = make_origin("repositories/octo/placed.git")
+    placed.write(PATH, "placed\n")
+    placed.commit()
+    mirror = make(server_url=f"file://{tmp_path}/server")
+    wanted = reference("main", repository="octo/placed")
+    assert (await RemoteFiles(mirror).read(wanted)).text == "placed\n"
+    assert (await RemoteFiles(mirror, public_only=True).read(wanted)).error is not None
+    own = RemoteFiles(mirror, own=mirror.named("octo/placed"), public_only=True)
+    assert (await own.read(wanted)).text == "placed\n"
+
+
+async def test_mirrored_sources_read_only_public_repositories_for_a_run_without_secrets(make, make_origin, tmp_path):
+    placed = make_origin("repositories/octo/placed.git")
+    placed.write(PATH, "placed\n")
+    placed.commit()
+    own = make_origin("own")
+    own.write("a", "a")
+    sha = own.commit()
+    sources = MirroredSources(make(server_url=f"file://{tmp_path}/server"))
+    texts = {}
+    for actor in ("octocat", "dependabot[bot]"):
+        event = Event(name="push", action=None, repository=own.repository, ref="refs/heads/main", sha=sha, actor=actor)
+        file = await sources.called(event)(reference("main", repository="octo/placed"))
+        assert file is not None
+        texts[actor] = (file.text, file.error is None)
+    assert texts == {"octocat": ("placed\n", True), "dependabot[bot]": ("", False)}

@@ -9,11 +9,14 @@ from terraphim_runner.workflow.linking import CalledFile, FileReference
 class RemoteFiles:
     """Workflow files of other repositories and commits, for one run: what a ref means is asked once.
 
-    ``own`` is the run's repository, which is where its payload says.
+    ``own`` is the run's repository, which is where its payload says. With ``public_only`` no other one is read that
+    not everybody may read: a stranger's pull request must not see private workflows through the server's token.
     """
 
-    def __init__(self, mirror: Mirror, *, own: Repository | None = None) -> None:
+    def __init__(self, mirror: Mirror, *, own: Repository | None = None, public_only: bool = False) -> None:
         self._mirror = mirror
+        self._public_only = public_only
+        self._open = {own.full_name.lower()} if own is not None else set[str]()
         self._repositories = {own.full_name.lower(): own} if own is not None else {}
         self._commits: dict[tuple[str, str], str] = {}
 
@@ -25,6 +28,9 @@ class RemoteFiles:
         full_name, ref = reference.repository or "", reference.ref or ""
         try:
             repository = self._repository(full_name)
+            if self._public_only and not await self._is_open(repository):
+                # The same words whether it is private or not there at all.
+                return CalledFile(error="a stranger's pull request may call workflows of public repositories only")
             sha = await self._commit(repository, ref)
             return await self._mirror.read_workflow(repository, sha, reference.path)
         except CheckoutError as error:
@@ -36,6 +42,12 @@ class RemoteFiles:
         if key not in self._repositories:
             self._repositories[key] = self._mirror.named(full_name)
         return self._repositories[key]
+
+    async def _is_open(self, repository: Repository) -> bool:
+        key = repository.full_name.lower()
+        if key not in self._open and await self._mirror.is_public(repository):
+            self._open.add(key)
+        return key in self._open
 
     async def _commit(self, repository: Repository, ref: str) -> str:
         key = repository.full_name.lower(), ref

@@ -78,12 +78,11 @@ class Repositories:
         self._cleared: set[Path] = set()
         credential = Credential(server_url=server_url, token=token) if token else None
         self._local = Git(timeout_s=timeout_s, protocols=("file",))
+        protocols = ("https", "file") if allow_file_urls else ("https",)
         self._network = Git(
-            timeout_s=timeout_s,
-            protocols=("https", "file") if allow_file_urls else ("https",),
-            credential=credential,
-            max_file_bytes=_MAX_PACK_BYTES,
+            timeout_s=timeout_s, protocols=protocols, credential=credential, max_file_bytes=_MAX_PACK_BYTES
         )
+        self._anonymous = Git(timeout_s=timeout_s, protocols=protocols)
 
     async def ensure(self, repository: Repository, sha: str, ref: str) -> None:
         """Return once exactly the commit ``sha`` is on this host; ``ref`` is where it probably is, or empty.
@@ -109,6 +108,20 @@ class Repositories:
                     if await self._has_commit(repository, place, sha):
                         return
         raise CheckoutError(f"commit {sha} does not exist in {_told(repository, place)}")
+
+    async def is_public(self, repository: Repository) -> bool:
+        """Tell whether anybody may read the repository: its server is asked without the token.
+
+        One that a person placed below the repository path is for that person to show, and counts as not public.
+        """
+        check_names(repository, None, "")
+        place = self._find(repository)
+        if place is not None and not place.ours:
+            return False
+        answer = await self._anonymous.run("ls-remote", "--quiet", "--", self._checked_url(repository), "HEAD")
+        if answer.code != 0:
+            _raise_if_transient(repository, answer)
+        return answer.code == 0
 
     async def resolve(self, repository: Repository, ref: str) -> str:
         """Return the commit that the full ref points to now; tags are peeled. A mirror asks the server first."""
