@@ -1,16 +1,18 @@
 """A server's services without machines: what runs, and when it ends, is for the test to say."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from terraphim_runner.model.event import Delivery, Event
 from terraphim_runner.model.ids import DeliveryId, HostId, JobId, LegKey, RunId
+from terraphim_runner.model.secret import Secret
 from terraphim_runner.model.states import Conclusion, Status
 from terraphim_runner.ports import Checkout, CheckoutRequest, SourceTree
 from terraphim_runner.services.advance import Advancer
@@ -21,7 +23,7 @@ from terraphim_runner.services.recovery import Recovery
 from terraphim_runner.services.repositories import Repositories
 from terraphim_runner.services.sources import Prepared, SourceFile
 from terraphim_runner.store import deliveries, jobs, runs
-from terraphim_runner.store.database import Database
+from terraphim_runner.store.database import Database, open_database
 from terraphim_runner.workflow.linking import CalledFile, FileReference
 
 HOST = HostId("h1")
@@ -64,22 +66,27 @@ class MemoryQueue:
     """A queue that keeps what it is asked for, each thing once."""
 
     def __init__(self) -> None:
+        self.intakes: list[tuple[DeliveryId, int]] = []
         self.attempts: list[tuple[JobId, int]] = []
+        self.ended: set[tuple[JobId, int]] = set()
 
     async def start_intake(self, delivery_id: DeliveryId, *, number: int = 1) -> None:
-        return
+        self.intakes.append((delivery_id, number))
 
     async def enqueue_attempt(self, job_id: JobId, attempt: int) -> None:
         if (job_id, attempt) not in self.attempts:
             self.attempts.append((job_id, attempt))
 
     async def attempt_ended(self, job_id: JobId, attempt: int) -> bool:
-        return False
+        return (job_id, attempt) in self.ended
 
 
 class FixedClock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 2, tzinfo=UTC)
+
     def now(self) -> datetime:
-        return datetime(2026, 1, 2, tzinfo=UTC)
+        return self.at
 
 
 class DyingAdvancer(Advancer):
@@ -89,16 +96,30 @@ class DyingAdvancer(Advancer):
         return
 
 
+TEXT = (
+    "on: push\njobs:\n  a:\n    runs-on: x\n    strategy:\n      matrix: {n: [1, 2, 3]}\n    steps:\n      - run: x\n"
+    "  b:\n    needs: a\n    runs-on: x\n    steps:\n      - run: x\n"
+)
+PAYLOAD = {
+    "ref": "refs/heads/main",
+    "before": "0" * 40,
+    "after": "a" * 40,
+    "deleted": False,
+    "head_commit": {"id": "a" * 40, "message": "m"},
+    "repository": {"id": 1, "full_name": "o/r", "clone_url": "https://x/o/r.git", "default_branch": "main"},
+    "sender": {"login": "s", "id": 2},
+}
+
+
 @dataclass(slots=True)
-class Floor:
-    """A server on whose floor the test is the machines."""
+class Services:
+    """All services of one server, short of those that run jobs."""
 
     database: Database
     queue: MemoryQueue = field(default_factory=MemoryQueue)
     cancellations: Cancellations = field(default_factory=Cancellations)
     sources: MemorySources = field(default_factory=MemorySources)
     clock: FixedClock = field(default_factory=FixedClock)
-    pushes: int = 0
 
     @property
     def advancer(self) -> Advancer:
@@ -130,6 +151,44 @@ class Floor:
             host=HOST,
             clock=self.clock,
         )
+
+
+@dataclass(slots=True)
+class Desk(Services):
+    """A server that gets the same push, as often as the test likes."""
+
+    async def deliver(self, name: str = "d1") -> DeliveryId:
+        body = json.dumps(PAYLOAD).encode()
+        delivery = Delivery(id=DeliveryId(name), event="push", body=body, received_at=self.clock.at)
+        await self.intake.accept(delivery, ignored=None)
+        return delivery.id
+
+    async def state(self, name: str = "d1") -> tuple[str, str]:
+        found = await self.database.read(deliveries.describe, DeliveryId(name))
+        assert found is not None
+        return found["state"], found["note"]
+
+    async def job(self, leg: str, run: str = "1") -> jobs.StoredJob:
+        return await self.database.read(jobs.find, RunId(run), LegKey(leg))
+
+    async def begin(self, leg: str) -> jobs.StoredJob:
+        await self.database.write(jobs.begin, await self.job(leg), host=HOST, at=self.clock.at)
+        return await self.job(leg)
+
+    async def finish(self, leg: str, conclusion: Conclusion = Conclusion.SUCCESS) -> None:
+        await self.database.write(jobs.complete, await self.begin(leg), conclusion, at=self.clock.at)
+
+    async def run(self) -> dict[str, object]:
+        found = await self.database.read(runs.describe, RunId("1"))
+        assert found is not None
+        return found
+
+
+@dataclass(slots=True)
+class Floor(Services):
+    """A server on whose floor the test is the machines."""
+
+    pushes: int = 0
 
     async def push(
         self, text: str, called: str | None = None, *, repository: str = "o/r", crash: bool = False
@@ -231,3 +290,12 @@ def floor_of() -> type[Floor]:
 @pytest.fixture
 def floor(database: Database) -> Floor:
     return Floor(database)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    opened = open_database(Secret(f"sqlite:///{tmp_path / 'x.sqlite'}"))
+    made = Desk(opened)
+    made.sources.files = {PATH: TEXT}
+    yield made
+    opened.close()
